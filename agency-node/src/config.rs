@@ -1,0 +1,149 @@
+//! The node's TOML: strict, checked whole before a port is bound, paths relative to the file.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use sallyport_trust::identity::{ConnectSettings, Limits, TlsFiles};
+use serde::Deserialize;
+
+use crate::dataset::{Dataset, DatasetError};
+
+/// Settings of one node.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The agency, as the node's certificate names it.
+    pub agency: String,
+    /// `HOST:PORT` to listen on.
+    pub listen: String,
+    /// `HOST:PORT` of the gateway.
+    pub gateway: String,
+    /// Where the node keeps prepared data, tags, keys and its audit log; made at the first start.
+    pub state: PathBuf,
+    /// Directory of the policy's rules and cases.
+    pub policies: PathBuf,
+    /// Country of phone numbers that are looked up without a country code, such as `US`.
+    #[serde(default)]
+    pub country: Option<String>,
+    /// Epoch and members.
+    pub federation: Federation,
+    /// Certificate, key and authorities.
+    pub tls: TlsFiles,
+    /// Limits of the listener.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How the gateway is connected to.
+    #[serde(default)]
+    pub connect: ConnectSettings,
+    /// The agency's people, by the name in their certificates.
+    #[serde(default)]
+    pub person: Vec<Person>,
+    /// The agency's data sets.
+    #[serde(default)]
+    pub dataset: Vec<Dataset>,
+}
+
+/// The federation as this node knows it; every node must be told the same.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Federation {
+    /// Number of the epoch.
+    pub epoch: u64,
+    /// Agencies whose nodes take part, this one included.
+    pub members: Vec<String>,
+    /// Evaluations that each other node may ask for in the epoch.
+    #[serde(default = "default_quota")]
+    pub evaluations_per_node: u64,
+}
+
+/// A person of the agency and what the agency vouches for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// As in `spiffe://…/user/NAME`.
+    pub name: String,
+    /// Attributes that policies decide by.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
+}
+
+fn default_quota() -> u64 {
+    50_000_000
+}
+
+/// Why a configuration is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path} cannot be read ({kind}): check the path and its permissions")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        kind: std::io::ErrorKind,
+    },
+    /// The text is no valid configuration.
+    #[error("{path}: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and where.
+        message: String,
+    },
+    /// A limit is out of range.
+    #[error("[limits]: {0}")]
+    Limits(#[from] sallyport_trust::identity::limits::LimitsError),
+    /// The members are not what they must be.
+    #[error("[federation] members: name each agency once, at least two, and {0} among them")]
+    Members(String),
+    /// A person stands in the file twice.
+    #[error("[[person]] names {0} twice: keep one")]
+    PersonTwice(String),
+    /// A data set is described wrongly.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+}
+
+impl Config {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the file and the key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Read { path: path.to_owned(), kind: error.kind() })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
+        config.anchor(path.parent().unwrap_or(Path::new(".")));
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn anchor(&mut self, folder: &Path) {
+        for path in [&mut self.state, &mut self.policies] {
+            *path = folder.join(&*path);
+        }
+        self.tls.anchor(folder);
+        for file in self.dataset.iter_mut().flat_map(|dataset| &mut dataset.files) {
+            *file = folder.join(&*file);
+        }
+    }
+
+    fn validate(&mut self) -> Result<(), ConfigError> {
+        self.limits.validate()?;
+        let members = &mut self.federation.members;
+        let named = members.len();
+        members.sort_unstable();
+        members.dedup();
+        if members.len() != named || named < 2 || !members.contains(&self.agency) {
+            return Err(ConfigError::Members(self.agency.clone()));
+        }
+        let mut names = std::collections::BTreeSet::new();
+        if let Some(twice) = self.person.iter().find(|person| !names.insert(&person.name)) {
+            return Err(ConfigError::PersonTwice(twice.name.clone()));
+        }
+        Ok(crate::dataset::validate(&self.agency, &self.dataset)?)
+    }
+}

@@ -1,0 +1,233 @@
+//! How a node's data sets are described in its configuration, and what is checked before it starts.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::identifier::{Country, IdentifierType};
+
+/// A data set: where it is, whom its rows are about, what may be filtered on, what it lacks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dataset {
+    /// `AGENCY.NAME`; the agency is the node's own.
+    pub name: String,
+    /// A line for people.
+    #[serde(default)]
+    pub title: String,
+    /// CSV or Parquet files with the same columns, relative to the configuration's folder.
+    pub files: Vec<PathBuf>,
+    /// Who may see that it exists.
+    pub sensitivity: Sensitivity,
+    /// How long the owner keeps a row, in days; 0 when it is not limited.
+    #[serde(default)]
+    pub retention_days: u32,
+    /// When an event happened; absent for lists without time.
+    pub time: Option<Time>,
+    /// Whom rows are about; at least one.
+    pub identifier: Vec<Identifier>,
+    /// What may be filtered on.
+    #[serde(default)]
+    pub attribute: Vec<Attribute>,
+    /// What became of a subject, for the agency's own people; the newest row wins.
+    pub label: Option<Label>,
+    /// What the data set does not hold.
+    #[serde(default)]
+    pub coverage: Coverage,
+}
+
+/// Sensitivity, in rising order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Sensitivity {
+    Public,
+    Official,
+    LawEnforcementSensitive,
+}
+
+impl Sensitivity {
+    /// As policies name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Official => "official",
+            Self::LawEnforcementSensitive => "law_enforcement_sensitive",
+        }
+    }
+}
+
+/// The column of an event's time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Time {
+    /// Column name.
+    pub column: String,
+    /// As in strftime, such as `%Y%m%d %H%M`, read as UTC; RFC 3339 or a date when absent.
+    pub format: Option<String>,
+}
+
+/// A column that names a subject.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identifier {
+    /// How questions call it.
+    pub name: String,
+    /// Column name.
+    pub column: String,
+    /// What sort of identifier it is.
+    #[serde(rename = "type", with = "type_name")]
+    pub kind: IdentifierType,
+    /// Country of phone numbers without a country code, such as `US`.
+    pub country: Option<String>,
+    /// Column with the issuing state of plates or documents.
+    pub state_column: Option<String>,
+}
+
+/// A column that filters may use.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attribute {
+    /// How questions call it.
+    pub name: String,
+    /// Column name.
+    pub column: String,
+    /// What its values are.
+    #[serde(rename = "type")]
+    pub kind: AttributeType,
+    /// A line for people.
+    #[serde(default)]
+    pub title: String,
+}
+
+/// What an attribute's values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum AttributeType {
+    Text,
+    Integer,
+    Decimal,
+    Boolean,
+    Time,
+}
+
+impl AttributeType {
+    /// As questions and catalogs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Decimal => "decimal",
+            Self::Boolean => "boolean",
+            Self::Time => "time",
+        }
+    }
+}
+
+/// The column of a subject's outcome.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// Column name.
+    pub column: String,
+}
+
+/// What is known to be missing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Coverage {
+    /// Sentences for people.
+    #[serde(default)]
+    pub gaps: Vec<String>,
+}
+
+mod type_name {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::identifier::IdentifierType;
+
+    pub(super) fn serialize<S: Serializer>(kind: &IdentifierType, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(kind.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IdentifierType, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// A data set that is described wrongly.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("[[dataset]] {dataset}: {problem}")]
+pub struct DatasetError {
+    /// Its name.
+    pub dataset: String,
+    /// What is wrong and what to do.
+    pub problem: String,
+}
+
+/// Checks all of an agency's data sets.
+///
+/// # Errors
+/// [`DatasetError`] for the first that cannot be used.
+pub(crate) fn validate(agency: &str, datasets: &[Dataset]) -> Result<(), DatasetError> {
+    let mut names = BTreeSet::new();
+    for dataset in datasets {
+        let wrong = |problem: String| DatasetError { dataset: dataset.name.clone(), problem };
+        if !names.insert(&dataset.name) {
+            return Err(wrong("stands in the file twice; keep one".to_owned()));
+        }
+        dataset.validate(agency).map_err(wrong)?;
+    }
+    Ok(())
+}
+
+impl Dataset {
+    fn validate(&self, agency: &str) -> Result<(), String> {
+        let is_name = |name: &str| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        };
+        match self.name.split_once('.') {
+            Some((owner, name)) if owner == agency && is_name(name) => {}
+            _ => return Err(format!("write {agency}.NAME with a name of a-z, 0-9 and _")),
+        }
+        if self.files.is_empty() {
+            return Err("name at least one file".to_owned());
+        }
+        if let Some(file) = self.files.iter().find(|file| !file.is_file()) {
+            return Err(format!("there is no file {}; correct the path", file.display()));
+        }
+        if self.identifier.is_empty() {
+            return Err("name at least one [[dataset.identifier]]".to_owned());
+        }
+        let mut used = BTreeSet::new();
+        let names = self.identifier.iter().map(|i| &i.name).chain(self.attribute.iter().map(|a| &a.name));
+        for name in names {
+            if !is_name(name) || name == "time" || name == "label" || !used.insert(name) {
+                return Err(format!("`{name}` is used twice, is reserved, or is not of a-z, 0-9 and _"));
+            }
+        }
+        let countries = self.identifier.iter().filter_map(|identifier| identifier.country.as_ref());
+        match countries.into_iter().find(|country| country.parse::<Country>().is_err()) {
+            Some(country) => Err(format!("`{country}` is no country; write two capitals such as US")),
+            None => Ok(()),
+        }
+    }
+
+    /// The identifier of this type that a question means.
+    pub(crate) fn identifier_for(&self, kind: IdentifierType, name: &str) -> Result<&Identifier, String> {
+        let fitting: Vec<&Identifier> = self
+            .identifier
+            .iter()
+            .filter(|identifier| identifier.kind == kind && (name.is_empty() || identifier.name == name))
+            .collect();
+        match fitting.as_slice() {
+            [one] => Ok(one),
+            [] => Err(format!("`{}` has no {kind} that is called `{name}`.", self.name)),
+            several => Err(format!(
+                "`{}` has more than one {kind}: say `identifier = \"{}\"` or another.",
+                self.name, several[0].name
+            )),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What can be asked of whom: this node's data sets for an introduced person, and everyone's for ours.
+
+use prost::Message;
+use sallyport_proto::{
+    common::v1::{AttributeDescription, DatasetDescription, IdentifierDescription},
+    gateway::v1::{CatalogRequest, NodeCatalog},
+    node::v1::{DescribeRequest, Introduction},
+};
+use sallyport_trust::{
+    error::{Kind, Refusal},
+    guard::{Act, Trail},
+    identity::{Role, Signature, SigningPurpose, SpiffeId, refusal_of},
+    policy::{Action, Attributes, Context, Request, attribute, kind},
+    question::{Asker, check_freshness},
+};
+
+use crate::{dataset::Dataset, node::Node};
+
+const INTRODUCTION: SigningPurpose = SigningPurpose::new("introduction");
+
+/// identify gateway → open audit entry → verify introduction → authorise each data set → complete audit
+pub(crate) async fn describe(
+    node: &Node,
+    peer: SpiffeId,
+    request: DescribeRequest,
+) -> Result<Vec<DatasetDescription>, Refusal> {
+    node.only_gateway(&peer)?;
+    let mut trail = node.guard.begin(Act::by(&peer, "describe", "catalog")).await?;
+    let listed = list(node, &mut trail, request);
+    trail.complete(listed.as_ref().err()).await?;
+    listed
+}
+
+fn list(node: &Node, trail: &mut Trail, request: DescribeRequest) -> Result<Vec<DatasetDescription>, Refusal> {
+    let asker = introduced(node, request)?;
+    let mut refused = None;
+    let mut listed = Vec::new();
+    for dataset in node.holdings.datasets() {
+        let request = Request {
+            subject: asker.clone().into_iter().collect(),
+            resource: Attributes::new()
+                .with(attribute::KIND, kind::DATASET)
+                .with(attribute::OWNER, node.agency.clone())
+                .with(attribute::DATASET, dataset.name.clone())
+                .with(attribute::SENSITIVITY, dataset.sensitivity.name()),
+            action: Action::Catalog,
+            context: Context { at_ms: node.clock.now_ms(), ..Context::default() },
+        };
+        match node.guard.authorise(trail, &request) {
+            Ok(_permit) => listed.push(description(node, dataset)),
+            Err(refusal) => refused = Some(refusal),
+        }
+    }
+    trail.count("datasets_listed", listed.len() as u64);
+    match refused {
+        Some(refusal) if listed.is_empty() => Err(refusal),
+        _ => Ok(listed),
+    }
+}
+
+fn description(node: &Node, dataset: &Dataset) -> DatasetDescription {
+    let manifest = node.holdings.manifest(&dataset.name).unwrap_or_default();
+    let subjects = |name: &String| manifest.subjects.get(name).copied().unwrap_or_default();
+    let day = |moment_ms: i64| u32::try_from(moment_ms.div_euclid(86_400_000)).ok();
+    DatasetDescription {
+        name: dataset.name.clone(),
+        title: dataset.title.clone(),
+        owner: node.agency.clone(),
+        sensitivity: dataset.sensitivity.name().to_owned(),
+        identifiers: dataset
+            .identifier
+            .iter()
+            .map(|identifier| IdentifierDescription {
+                name: identifier.name.clone(),
+                r#type: identifier.kind.name().to_owned(),
+                tagged: subjects(&identifier.name),
+            })
+            .collect(),
+        attributes: dataset
+            .attribute
+            .iter()
+            .map(|attribute| AttributeDescription {
+                name: attribute.name.clone(),
+                r#type: attribute.kind.name().to_owned(),
+                title: attribute.title.clone(),
+            })
+            .collect(),
+        has_time: dataset.time.is_some(),
+        rows: manifest.rows,
+        unusable: manifest.unusable.values().sum::<u64>() + manifest.unreadable,
+        untagged: 0,
+        oldest_day: manifest.oldest_ms.and_then(day),
+        newest_day: manifest.newest_ms.and_then(day),
+        gaps: dataset.coverage.gaps.clone(),
+        retention_days: dataset.retention_days,
+    }
+}
+
+fn introduced(node: &Node, request: DescribeRequest) -> Result<Asker, Refusal> {
+    let unusable = || Refusal::bad_input("introduction_unusable", "The person's introduction cannot be read.");
+    let signature: Signature = request.signature.ok_or_else(unusable)?.try_into()?;
+    let signer = node.identity.verify(INTRODUCTION, &request.introduction, &signature)?;
+    let introduction = Introduction::decode(request.introduction.as_slice()).map_err(|_| unusable())?;
+    check_freshness(introduction.issued_at_ms, node.clock.now_ms())?;
+    let asker: Asker = introduction.asker.into_iter().collect();
+    let vouched = match (&signer.role, asker.get(attribute::AGENCY)) {
+        (Role::Node { agency }, Some(claimed)) => agency == claimed,
+        _ => false,
+    };
+    if !vouched || introduction.federation != node.identity.id().federation {
+        return Err(Refusal::denied("introduction_wrong_signer", "A person is introduced by their own agency's node."));
+    }
+    Ok(asker)
+}
+
+/// The catalog of all nodes for a person of this agency, through the gateway.
+pub(crate) async fn of_all(node: &Node, peer: &SpiffeId) -> Result<Vec<NodeCatalog>, Refusal> {
+    let asker = node.person(peer)?;
+    let introduction = Introduction {
+        asker: asker.into_iter().collect(),
+        federation: node.identity.id().federation.clone(),
+        issued_at_ms: node.clock.now_ms(),
+    }
+    .encode_to_vec();
+    let signature = node.identity.sign(INTRODUCTION, &introduction).map_err(Refusal::from)?;
+    let request = CatalogRequest { introduction, signature: Some(signature.into()) };
+    let answer = node.gateway.clone().catalog(request).await.map_err(|status| refusal_of(&status))?;
+    Ok(answer.into_inner().nodes)
+}
+
+/// identify person → open audit entry → authorise → ask all → complete audit → show
+pub(crate) async fn show(node: &Node, peer: SpiffeId) -> Result<Vec<NodeCatalog>, Refusal> {
+    let asker = node.person(&peer)?;
+    let mut trail = node.guard.begin(Act::by(&peer, "catalog", "federation")).await?;
+    let request = Request {
+        subject: asker.into_iter().collect(),
+        resource: Attributes::new().with(attribute::KIND, kind::CATALOG).with(attribute::OWNER, node.agency.clone()),
+        action: Action::Catalog,
+        context: Context { at_ms: node.clock.now_ms(), ..Context::default() },
+    };
+    let listed = match node.guard.authorise(&mut trail, &request) {
+        Ok(_permit) => of_all(node, &peer).await,
+        Err(refusal) => Err(refusal),
+    };
+    trail.complete(listed.as_ref().err()).await?;
+    listed.map_err(|refusal| match refusal.kind {
+        Kind::Internal => {
+            Refusal::new(Kind::Unavailable, &refusal.reason, "The gateway cannot be asked now; try again.")
+        }
+        _ => refusal,
+    })
+}

@@ -1,0 +1,303 @@
+//! What a node holds: its data sets, prepared to be asked, and the subjects they are about.
+//!
+//! Every read for a question asks for a [`Permit`]. Nothing in here leaves the node: neither rows nor
+//! identifiers nor subject numbers can be serialised to the wire.
+
+mod prepare;
+mod scan;
+mod source;
+mod subjects;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Int64Type, UInt32Type};
+use datafusion::{
+    error::DataFusionError,
+    logical_expr::{col, lit},
+    prelude::{ParquetReadOptions, SessionConfig, SessionContext},
+};
+use sallyport_join::keys::Locators;
+use sallyport_trust::{
+    error::{Kind, Refusal},
+    policy::Permit,
+};
+
+pub(crate) use prepare::Manifest;
+pub(crate) use scan::{Holding, Scan};
+pub(crate) use subjects::{LocatorOrder, Subjects, Tags};
+
+use crate::{
+    dataset::Dataset,
+    identifier::{Canonical, IdentifierType},
+    linkage::oprf::Tag,
+};
+
+/// Threads that one scan may use.
+const SCAN_PARTITIONS: usize = 2;
+
+/// Why holdings cannot be opened, prepared or scanned.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldingsError {
+    /// A source file cannot be used.
+    #[error("{path}: {problem}")]
+    Source {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// The node's own state cannot be read or written.
+    #[error("the state directory cannot be used ({0}): check space and permissions")]
+    State(io::Error),
+    /// The engine failed.
+    #[error("the data engine failed: {0}")]
+    Engine(String),
+    /// No such data set.
+    #[error("there is no data set `{0}`; `sallyport catalog` lists those you may ask")]
+    UnknownDataset(String),
+    /// The identifier does not fit the question's subject.
+    #[error("{0}")]
+    Identifier(String),
+    /// A filter names what is not declared.
+    #[error("`{dataset}` has no attribute `{attribute}` to filter on; there are: {declared}")]
+    UnknownAttribute {
+        /// The data set.
+        dataset: String,
+        /// As the question names it.
+        attribute: String,
+        /// All that are declared.
+        declared: String,
+    },
+    /// A filter compares with a value of another type.
+    #[error("the attribute `{attribute}` is compared with a value that is no {kind}")]
+    ValueType {
+        /// The attribute.
+        attribute: String,
+        /// Its declared type.
+        kind: &'static str,
+    },
+}
+
+impl HoldingsError {
+    fn state(error: io::Error) -> Self {
+        Self::State(error)
+    }
+}
+
+impl From<DataFusionError> for HoldingsError {
+    fn from(error: DataFusionError) -> Self {
+        Self::Engine(error.to_string())
+    }
+}
+
+impl From<HoldingsError> for Refusal {
+    fn from(error: HoldingsError) -> Self {
+        match &error {
+            HoldingsError::UnknownDataset(_) => Refusal::new(Kind::NotFound, "dataset_unknown", error.to_string()),
+            HoldingsError::Identifier(_) => Refusal::bad_input("identifier_unknown", error.to_string()),
+            HoldingsError::UnknownAttribute { .. } => Refusal::bad_input("attribute_unknown", error.to_string()),
+            HoldingsError::ValueType { .. } => Refusal::bad_input("filter_value_type", error.to_string()),
+            _ => Refusal::internal("holdings_failed", &error),
+        }
+    }
+}
+
+/// A node's data sets and subjects.
+pub(crate) struct Holdings {
+    state: PathBuf,
+    datasets: Vec<Dataset>,
+    session: SessionContext,
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    subjects: BTreeMap<IdentifierType, Subjects>,
+    manifests: HashMap<String, Manifest>,
+}
+
+impl Holdings {
+    /// Opens what is kept under `state`; nothing is read from the sources yet.
+    pub(crate) fn open(state: &Path, datasets: Vec<Dataset>) -> Result<Self, HoldingsError> {
+        let directory = state.join("subjects");
+        let mut subjects = BTreeMap::new();
+        for identifier in datasets.iter().flat_map(|dataset| &dataset.identifier) {
+            if let std::collections::btree_map::Entry::Vacant(place) = subjects.entry(identifier.kind) {
+                place.insert(Subjects::open(&directory, identifier.kind).map_err(HoldingsError::state)?);
+            }
+        }
+        let config = SessionConfig::new().with_target_partitions(SCAN_PARTITIONS);
+        Ok(Self {
+            state: state.to_owned(),
+            datasets,
+            session: SessionContext::new_with_config(config),
+            inner: Arc::new(Mutex::new(Inner { subjects, manifests: HashMap::new() })),
+        })
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes every data set ready; those whose source has not changed are not read again.
+    pub(crate) async fn prepare(&self) -> Result<(), HoldingsError> {
+        for dataset in &self.datasets {
+            let (inner, state, dataset) = (self.inner.clone(), self.state.clone(), dataset.clone());
+            let work = tokio::task::spawn_blocking(move || {
+                let mut inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
+                let manifest = prepare::prepare(&state, &dataset, &mut inner.subjects)?;
+                tracing::info!(
+                    dataset = dataset.name,
+                    rows = manifest.rows,
+                    unreadable = manifest.unreadable,
+                    bad_times = manifest.bad_times,
+                    bad_attributes = manifest.bad_attributes,
+                    "prepared"
+                );
+                inner.manifests.insert(dataset.name.clone(), manifest);
+                Ok::<(), HoldingsError>(())
+            });
+            work.await.map_err(|error| HoldingsError::Engine(error.to_string()))??;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn datasets(&self) -> &[Dataset] {
+        &self.datasets
+    }
+
+    pub(crate) fn dataset(&self, name: &str) -> Result<&Dataset, HoldingsError> {
+        self.datasets
+            .iter()
+            .find(|dataset| dataset.name == name)
+            .ok_or_else(|| HoldingsError::UnknownDataset(name.to_owned()))
+    }
+
+    /// What is known of a prepared data set.
+    pub(crate) fn manifest(&self, dataset: &str) -> Option<Manifest> {
+        self.inner().manifests.get(dataset).cloned()
+    }
+
+    /// Who is in the data set, how often and how lately.
+    pub(crate) async fn fold(&self, _permit: &Permit, name: &str, scan: &Scan<'_>) -> Result<Holding, HoldingsError> {
+        let dataset = self.dataset(name)?;
+        let kind = dataset
+            .identifier
+            .iter()
+            .find(|identifier| identifier.name == scan.identifier)
+            .map(|identifier| identifier.kind)
+            .ok_or_else(|| HoldingsError::Identifier(format!("`{name}` has no identifier `{}`.", scan.identifier)))?;
+        let subjects = self.inner().subjects.get(&kind).map_or(0, Subjects::count);
+        let plan = scan::plan(self.frame(dataset).await?, dataset, scan)?;
+        scan::fold(plan, scan.within, subjects).await
+    }
+
+    async fn frame(&self, dataset: &Dataset) -> Result<datafusion::dataframe::DataFrame, HoldingsError> {
+        let folder = prepare::folder(&self.state, dataset);
+        if !folder.join("manifest.json").is_file() {
+            return Err(HoldingsError::Engine("the data set is not prepared yet".to_owned()));
+        }
+        let path = folder.join("part-0.parquet");
+        Ok(self.session.read_parquet(path.display().to_string(), ParquetReadOptions::default()).await?)
+    }
+
+    /// The newest outcome label of own subjects.
+    pub(crate) async fn labels(
+        &self,
+        _permit: &Permit,
+        kind: IdentifierType,
+        subjects: &[u32],
+    ) -> Result<HashMap<u32, String>, HoldingsError> {
+        let mut newest: HashMap<u32, (i64, String)> = HashMap::new();
+        for dataset in self.datasets.iter().filter(|dataset| dataset.label.is_some() && !subjects.is_empty()) {
+            for identifier in dataset.identifier.iter().filter(|identifier| identifier.kind == kind) {
+                let column = prepare::subject_column(&identifier.name);
+                let wanted = subjects.iter().map(|&subject| lit(subject)).collect();
+                let condition = col(column.as_str()).in_list(wanted, false).and(col(prepare::LABEL).is_not_null());
+                let mut columns = vec![column.as_str(), prepare::LABEL];
+                columns.extend(dataset.time.iter().map(|_| prepare::TIME));
+                let rows = self.frame(dataset).await?.filter(condition)?.select_columns(&columns)?.collect().await?;
+                for batch in rows {
+                    let numbers = batch.column(0).as_primitive::<UInt32Type>();
+                    let labels = arrow::compute::cast(batch.column(1), &arrow::datatypes::DataType::Utf8)
+                        .map_err(|error| HoldingsError::Engine(error.to_string()))?;
+                    let labels = labels.as_string::<i32>();
+                    let times = batch.columns().get(2).map(|times| times.as_primitive::<Int64Type>());
+                    for row in 0..batch.num_rows() {
+                        let moment = times.map_or(i64::MIN, |times| times.value(row));
+                        let entry = newest.entry(numbers.value(row)).or_insert((i64::MIN, String::new()));
+                        if moment >= entry.0 {
+                            *entry = (moment, labels.value(row).to_owned());
+                        }
+                    }
+                }
+            }
+        }
+        Ok(newest.into_iter().map(|(subject, (_, label))| (subject, label)).collect())
+    }
+
+    /// Types of identifiers that the data sets have.
+    pub(crate) fn identifier_types(&self) -> Vec<IdentifierType> {
+        self.inner().subjects.keys().copied().collect()
+    }
+
+    pub(crate) fn identifier_count(&self) -> u64 {
+        self.inner().subjects.values().map(Subjects::count).sum()
+    }
+
+    pub(crate) fn untagged_count(&self) -> u64 {
+        self.inner().subjects.values().map(Subjects::untagged_count).sum()
+    }
+
+    /// Subjects without a tag, in batches.
+    pub(crate) fn untagged(&self, kind: IdentifierType, batch: usize) -> Vec<(Vec<u32>, Vec<Canonical>)> {
+        self.inner().subjects.get(&kind).map(|subjects| subjects.untagged(batch)).unwrap_or_default()
+    }
+
+    /// Reads the tags of the epoch that has this digest.
+    pub(crate) fn open_tags(&self, epoch_digest: &[u8; 32]) -> Result<(), HoldingsError> {
+        let name: String = epoch_digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let directory = self.state.join("tags").join(name);
+        let mut inner = self.inner();
+        inner
+            .subjects
+            .values_mut()
+            .try_for_each(|subjects| subjects.open_tags(&directory))
+            .map_err(HoldingsError::state)
+    }
+
+    /// Keeps tags; durable when this returns.
+    pub(crate) fn record_tags(&self, kind: IdentifierType, pairs: &[(u32, Tag)]) -> Result<(), HoldingsError> {
+        match self.inner().subjects.get_mut(&kind) {
+            Some(subjects) => subjects.record_tags(pairs).map_err(HoldingsError::state),
+            None => Ok(()),
+        }
+    }
+
+    /// Tags by subject number, as they are now.
+    pub(crate) fn tags(&self, kind: IdentifierType) -> Option<Tags> {
+        self.inner().subjects.get(&kind).map(Subjects::tags)
+    }
+
+    /// The tag of an identifier that own data hold.
+    pub(crate) fn tag_of(&self, kind: IdentifierType, identifier: &Canonical) -> Option<Tag> {
+        let inner = self.inner();
+        let subjects = inner.subjects.get(&kind)?;
+        subjects.tags().get(subjects.number(identifier)?)
+    }
+
+    /// The identifier of an own subject.
+    pub(crate) fn identifier(&self, kind: IdentifierType, subject: u32) -> Option<Canonical> {
+        self.inner().subjects.get(&kind)?.identifier(subject).cloned()
+    }
+
+    /// Tagged subjects in the order of the epoch; nothing for a type that own data do not have.
+    pub(crate) fn order(&self, kind: IdentifierType, locators: &Locators) -> Option<Arc<LocatorOrder>> {
+        self.inner().subjects.get_mut(&kind).map(|subjects| subjects.order(locators))
+    }
+}

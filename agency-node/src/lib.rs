@@ -1,0 +1,26 @@
+//! An agency's node: it holds the agency's own data, decides about every question itself, and is the
+//! only place where a score meets a name, its own agency's.
+//!
+//! What may leave a node is a closed list: `contribute` sends sealed rows, `describe` what can be
+//! asked, `linkage` blinded points and sealed contributions, `ask` a signed question, and `desk`
+//! answers to the agency's own people. Record types cannot be serialised.
+
+mod account;
+mod ask;
+mod config;
+mod contribute;
+mod dataset;
+mod describe;
+mod holdings;
+pub mod identifier;
+pub mod linkage;
+mod lookup;
+mod measures;
+mod node;
+mod resolve;
+mod rpc;
+mod run;
+mod settle;
+
+pub use config::{Config, ConfigError};
+pub use run::{RunError, run};

@@ -1,0 +1,232 @@
+//! What every question's way through a node needs, and who may walk it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwapOption;
+use sallyport_join::keys::{EpochSecret, Locators};
+use sallyport_proto::gateway::v1::federation_client::FederationClient;
+use sallyport_trust::{
+    clock::Clock,
+    error::{Kind, Refusal},
+    guard::Guard,
+    identity::{Identity, Role, SpiffeId},
+    policy::attribute,
+    question::{AGE_MAX_MS, Asker, LocatorRange, OpenedQuestion, QuestionId, ReplayGuard},
+};
+use tonic::transport::Channel;
+
+use crate::{
+    Config,
+    contribute::HIDDEN_AMONG_MIN,
+    holdings::Holdings,
+    identifier::IdentifierType,
+    linkage::{
+        epoch::Epoch,
+        evaluate::Quota,
+        oprf::{EpochKeys, Tag},
+        tagging::Tagger,
+    },
+};
+
+/// Questions remembered for accounting, at most.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// A running node.
+pub(crate) struct Node {
+    pub(crate) agency: String,
+    pub(crate) config: Config,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) guard: Guard,
+    pub(crate) clock: Clock,
+    pub(crate) gateway: FederationClient<Channel>,
+    pub(crate) holdings: Holdings,
+    pub(crate) quota: Quota,
+    pub(crate) replays: ReplayGuard,
+    pub(crate) epoch: tokio::sync::Mutex<Epoch>,
+    pub(crate) agreed: ArcSwapOption<Agreed>,
+    pub(crate) settled: Mutex<Settled>,
+    lookups: Mutex<HashMap<QuestionId, (i64, Vec<Tag>)>>,
+    contributed: Mutex<HashMap<(QuestionId, usize), Contributed>>,
+}
+
+/// The epoch, once every member has contributed.
+pub(crate) struct Agreed {
+    pub(crate) digest: [u8; 32],
+    pub(crate) secret: EpochSecret,
+    pub(crate) locators: Locators,
+    pub(crate) keys: Arc<EpochKeys>,
+    /// The other members, in the order of their keys.
+    pub(crate) others: Vec<String>,
+}
+
+/// How far the node has come since its start.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settled {
+    pub(crate) ready: bool,
+    pub(crate) waiting_for: Vec<String>,
+}
+
+/// What must be known of a question to account for its released rows.
+#[derive(Clone)]
+pub(crate) struct Contributed {
+    at_ms: i64,
+    pub(crate) subject: String,
+    pub(crate) minimum_datasets: u32,
+    pub(crate) purpose: String,
+    pub(crate) case_number: String,
+    pub(crate) reason: String,
+}
+
+impl Node {
+    pub(crate) fn new(
+        config: Config,
+        identity: Arc<Identity>,
+        guard: Guard,
+        gateway: FederationClient<Channel>,
+        holdings: Holdings,
+        quota: Quota,
+        epoch: Epoch,
+    ) -> Self {
+        let clock = guard.clock().clone();
+        Self {
+            agency: config.agency.clone(),
+            replays: ReplayGuard::new(clock.now_ms()),
+            config,
+            identity,
+            guard,
+            clock,
+            gateway,
+            holdings,
+            quota,
+            epoch: tokio::sync::Mutex::new(epoch),
+            agreed: ArcSwapOption::empty(),
+            settled: Mutex::default(),
+            lookups: Mutex::default(),
+            contributed: Mutex::default(),
+        }
+    }
+
+    /// Refuses everyone but this federation's gateway.
+    pub(crate) fn only_gateway(&self, peer: &SpiffeId) -> Result<(), Refusal> {
+        if peer.role == Role::Gateway && peer.federation == self.identity.id().federation {
+            return Ok(());
+        }
+        Err(Refusal::denied("wrong_role", "Only the federation's gateway may bring questions of other agencies."))
+    }
+
+    /// The person behind a client certificate, with the attributes this agency vouches for.
+    pub(crate) fn person(&self, peer: &SpiffeId) -> Result<Asker, Refusal> {
+        let Role::User { agency, name } = &peer.role else {
+            return Err(Refusal::denied("wrong_role", "Only people of the agency may ask at its node."));
+        };
+        if *agency != self.agency || peer.federation != self.identity.id().federation {
+            return Err(Refusal::denied("wrong_agency", "Ask at the node of your own agency."));
+        }
+        let person = self.config.person.iter().find(|person| person.name == *name).ok_or_else(|| {
+            Refusal::denied(
+                "person_unknown",
+                format!("`{name}` is not among the people of this node; its operator adds you as [[person]]."),
+            )
+        })?;
+        let mut asker: Asker = person.attributes.clone();
+        asker.insert(attribute::FEDERATION_ID.to_owned(), peer.to_string());
+        asker.insert(attribute::AGENCY.to_owned(), self.agency.clone());
+        Ok(asker)
+    }
+
+    /// The agreed epoch.
+    ///
+    /// # Errors
+    /// `epoch_not_agreed` while a member is missing.
+    pub(crate) fn agreed(&self) -> Result<Arc<Agreed>, Refusal> {
+        self.agreed.load_full().ok_or_else(|| {
+            Refusal::new(
+                Kind::Unavailable,
+                "epoch_not_agreed",
+                "The nodes have not agreed on the epoch yet; every member must be up once. Try again shortly.",
+            )
+        })
+    }
+
+    pub(crate) fn epoch_differs(&self) -> Refusal {
+        Refusal::new(
+            Kind::Conflict,
+            "epoch_differs",
+            "The nodes were told different things about this epoch; compare [federation] at all of them.",
+        )
+    }
+
+    /// What tagging needs, once the epoch is agreed.
+    pub(crate) fn tagger(&self, agreed: &Agreed) -> Tagger {
+        Tagger {
+            identity: self.identity.clone(),
+            clock: self.clock.clone(),
+            gateway: self.gateway.clone(),
+            epoch_digest: agreed.digest,
+            keys: agreed.keys.clone(),
+            others: agreed.others.clone(),
+        }
+    }
+
+    /// This node's subjects in the ranges of a look-up, each range widened until it holds at least
+    /// [`HIDDEN_AMONG_MIN`] of them: what is asked never narrows down to a few.
+    pub(crate) fn hidden_among(&self, subject: IdentifierType, agreed: &Agreed, ranges: &[LocatorRange]) -> Vec<u32> {
+        let Some(order) = self.holdings.order(subject, &agreed.locators) else { return Vec::new() };
+        let mut subjects: Vec<u32> = Vec::new();
+        for range in ranges {
+            let (mut bits, mut prefix) = (range.bits.min(64), range.prefix);
+            let mut hidden = order.range(bits, prefix);
+            while hidden.len() < HIDDEN_AMONG_MIN && bits > 0 {
+                bits -= 1;
+                prefix >>= 1;
+                hidden = order.range(bits, prefix);
+            }
+            subjects.extend_from_slice(hidden);
+        }
+        subjects.sort_unstable();
+        subjects.dedup();
+        subjects
+    }
+
+    /// Keeps a look-up's subjects until the gateway asks for them.
+    pub(crate) fn keep_lookup(&self, question: QuestionId, tags: Vec<Tag>) {
+        let now_ms = self.clock.now_ms();
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        lookups.retain(|_, (at_ms, _)| *at_ms >= now_ms - AGE_MAX_MS);
+        lookups.insert(question, (now_ms, tags));
+    }
+
+    pub(crate) fn take_lookup(&self, question: &QuestionId) -> Option<Vec<Tag>> {
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        lookups.remove(question).map(|(_, tags)| tags)
+    }
+
+    /// Remembers a question that this node contributes to, for the accounting that follows.
+    pub(crate) fn remember(&self, question: &OpenedQuestion, index: usize) {
+        let header = &question.header;
+        let now_ms = self.clock.now_ms();
+        let mut contributed = self.contributed.lock().unwrap_or_else(PoisonError::into_inner);
+        if contributed.len() >= REMEMBERED_MAX {
+            let longest_ms = i64::from(*sallyport_trust::question::DEADLINE_MS.end());
+            contributed.retain(|_, kept| kept.at_ms >= now_ms - longest_ms);
+        }
+        if contributed.len() < REMEMBERED_MAX {
+            let kept = Contributed {
+                at_ms: now_ms,
+                subject: header.subject.clone(),
+                minimum_datasets: header.minimum_datasets,
+                purpose: header.purpose.clone(),
+                case_number: header.case_number.clone(),
+                reason: header.reason.clone(),
+            };
+            contributed.insert((question.id, index), kept);
+        }
+    }
+
+    pub(crate) fn take_contributed(&self, question: QuestionId, index: usize) -> Option<Contributed> {
+        self.contributed.lock().unwrap_or_else(PoisonError::into_inner).remove(&(question, index))
+    }
+}

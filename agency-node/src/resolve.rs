@@ -1,0 +1,85 @@
+//! References become subjects again, only here and only for this node's own records.
+
+use sallyport_join::keys::QuestionKeys;
+use sallyport_proto::{
+    gateway::v1::{Answer, Match},
+    node::v1::{DeskAnswer, DeskEvidence, DeskMatch},
+};
+use sallyport_trust::{
+    error::Refusal,
+    policy::{Mask, Permit},
+    question::{Question, QuestionId},
+};
+
+use crate::{
+    identifier::{Hidden, IdentifierType, mask},
+    node::{Agreed, Node},
+};
+
+/// The answer as the person may see it: own subjects masked as the policy asks, with the outcome that
+/// own data hold; all others stay references.
+pub(crate) async fn resolve(
+    node: &Node,
+    agreed: &Agreed,
+    question: &Question,
+    id: QuestionId,
+    answer: Answer,
+    permit: &Permit,
+) -> Result<DeskAnswer, Refusal> {
+    let kind: IdentifierType = question.subject.parse().map_err(|_| {
+        Refusal::bad_input("subject_unknown", "The subject is no type of identifier that this node knows.")
+    })?;
+    let keys = QuestionKeys::derive(&agreed.secret, &id.0, question.minimum_datasets);
+    let order = node.holdings.order(kind, &agreed.locators);
+    let numbers: Vec<Option<u32>> = answer
+        .matches
+        .iter()
+        .map(|found| {
+            let key: [u8; 16] = found.key.as_slice().try_into().ok()?;
+            order.as_ref()?.subject(&agreed.locators, keys.tag_of(&key))
+        })
+        .collect();
+    let own: Vec<u32> = numbers.iter().flatten().copied().collect();
+    let statuses = node.holdings.labels(permit, kind, &own).await?;
+    let hidden = match permit.obligations().mask {
+        Mask::None => Hidden::None,
+        Mask::LastFour => Hidden::Last(4),
+        Mask::All => Hidden::All,
+    };
+    let matches = answer.matches.iter().zip(&numbers).zip(1..).map(|((found, number), rank)| {
+        let label = number.and_then(|number| node.holdings.identifier(kind, number));
+        DeskMatch {
+            rank,
+            reference: reference(found),
+            label: label.map(|identifier| mask(kind, &identifier, hidden)),
+            status: number.and_then(|number| statuses.get(&number).cloned()),
+            qe_millionths: found.qe_millionths,
+            evidence: evidence(question, found),
+        }
+    });
+    Ok(DeskAnswer {
+        question_id: id.to_string(),
+        subject: question.subject.clone(),
+        matches: matches.collect(),
+        coverage: answer.coverage,
+        subjects_matched: answer.subjects_matched,
+        elapsed_ms: 0,
+    })
+}
+
+/// The first half of the join key: enough to tell matches of one answer apart.
+fn reference(found: &Match) -> String {
+    found.key.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn evidence(question: &Question, found: &Match) -> Vec<DeskEvidence> {
+    let pieces = found.evidence.iter().filter_map(|piece| {
+        let indicator = question.indicators.get(piece.indicator as usize)?;
+        Some(DeskEvidence {
+            dataset: indicator.dataset.clone(),
+            strength_thousandths: piece.strength_thousandths,
+            newest_day: piece.newest_day,
+        })
+    });
+    pieces.collect()
+}

@@ -1,0 +1,134 @@
+//! Boot and end of a node, in order.
+
+use std::{future::Future, net::SocketAddr, sync::Arc};
+
+use sallyport_proto::{
+    FILE_DESCRIPTOR_SET,
+    gateway::v1::federation_client::FederationClient,
+    node::v1::{contribution_server::ContributionServer, desk_server::DeskServer},
+};
+use sallyport_trust::{
+    audit::{AuditError, AuditLog},
+    clock::Clock,
+    guard::Guard,
+    identity::{Connections, Identity, IdentityError, Role, SpiffeId, connect},
+    policy::{PolicyError, PolicyStore},
+    serve::{ServeError, Services, serve},
+};
+use tokio::net::TcpListener;
+
+use crate::{
+    Config,
+    holdings::{Holdings, HoldingsError},
+    linkage::{
+        epoch::{Epoch, EpochError, Terms},
+        evaluate::Quota,
+    },
+    node::Node,
+    rpc::{ContributionService, DeskService},
+    settle::settle,
+};
+
+/// Why a node did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The identity cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The certificate is not this agency's node's.
+    #[error(
+        "{0} is not the name of this agency's node: configure the certificate of spiffe://FEDERATION/agency/{1}/node"
+    )]
+    WrongRole(SpiffeId, String),
+    /// The policy is refused.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The audit log cannot be kept.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The node's own state cannot be read or written.
+    #[error("the state directory cannot be used ({0}): check the path and its permissions")]
+    State(#[from] std::io::Error),
+    /// The epoch's file cannot be used.
+    #[error("{0}")]
+    Epoch(String),
+    /// The data sets cannot be opened.
+    #[error(transparent)]
+    Holdings(#[from] HoldingsError),
+    /// The port cannot be bound.
+    #[error("cannot listen on {address}: {source}; choose another `listen`")]
+    Listen {
+        /// As configured.
+        address: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The server failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+impl From<EpochError> for RunError {
+    fn from(error: EpochError) -> Self {
+        Self::Epoch(error.to_string())
+    }
+}
+
+/// Runs a node until `shutdown`; `listening` is told the bound address.
+///
+/// # Errors
+/// [`RunError`] when it cannot start or its server fails.
+pub async fn run(
+    config: Config,
+    clock: Clock,
+    listening: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
+    let identity = Identity::load(&config.tls, clock.clone())?;
+    if identity.id().role != (Role::Node { agency: config.agency.clone() }) {
+        return Err(RunError::WrongRole(identity.id().clone(), config.agency.clone()));
+    }
+    let node = Arc::new(open(&config, &identity, clock)?);
+    let listener = TcpListener::bind(&config.listen)
+        .await
+        .map_err(|source| RunError::Listen { address: config.listen.clone(), source })?;
+    if let Ok(address) = listener.local_addr() {
+        listening(address);
+    }
+    let settling = tokio::spawn(settle(node.clone()));
+    let message_bytes = config.limits.message_bytes;
+    let contribution =
+        ContributionServer::new(ContributionService(node.clone())).max_decoding_message_size(message_bytes);
+    let desk = DeskServer::new(DeskService(node.clone())).max_decoding_message_size(message_bytes);
+    let services = Services {
+        routes: tonic::service::Routes::new(contribution).add_service(desk),
+        names: vec!["sallyport.node.v1.Contribution".to_owned(), "sallyport.node.v1.Desk".to_owned()],
+        file_descriptor_set: FILE_DESCRIPTOR_SET,
+    };
+    let connections = Connections::new(&config.limits);
+    let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
+    settling.abort();
+    node.guard.close().await?;
+    served?;
+    Ok(())
+}
+
+fn open(config: &Config, identity: &Arc<Identity>, clock: Clock) -> Result<Node, RunError> {
+    let federation = identity.id().federation.clone();
+    let policy = PolicyStore::open(&config.policies)?;
+    let audit = AuditLog::open(&config.state.join("audit"), &format!("{federation}/{}", config.agency), clock.clone())?;
+    let terms = Terms {
+        federation: federation.clone(),
+        epoch: config.federation.epoch,
+        members: config.federation.members.clone(),
+        agency: config.agency.clone(),
+    };
+    let epoch = Epoch::open(&config.state, terms)?;
+    let quota_directory = config.state.join("quota").join(config.federation.epoch.to_string());
+    let quota = Quota::open(quota_directory, config.federation.evaluations_per_node)?;
+    let holdings = Holdings::open(&config.state, config.dataset.clone())?;
+    let gateway_id = SpiffeId { federation, role: Role::Gateway };
+    let channel = connect(identity, &config.gateway, &gateway_id, &config.connect)?;
+    let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
+    Ok(Node::new(config.clone(), identity.clone(), Guard::new(policy, audit, clock), gateway, holdings, quota, epoch))
+}

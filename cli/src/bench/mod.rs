@@ -1,0 +1,116 @@
+//! `sallyport bench`: how fast, measured with real processes on this machine.
+//!
+//! Every figure stands beside the limit that the project promises and beside what the machine could
+//! do at best, measured in the same run: ratios survive a noisy machine, seconds do not.
+
+mod data;
+mod join;
+mod limits;
+
+use serde_json::{Value, json};
+
+use crate::{answer::print_table, failure::Failure};
+
+/// Arguments of `sallyport bench`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Tagging, the join over all subjects, and look-ups.
+    Join(join::Arguments),
+}
+
+/// Measures.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.what {
+        What::Join(arguments) => join::run(arguments).await,
+    }
+}
+
+/// One measured quantity.
+struct Figure {
+    name: &'static str,
+    value: f64,
+    unit: &'static str,
+    limit: Limit,
+    /// What the machine could do at best, in the same unit, and how that was found.
+    at_best: Option<(f64, &'static str)>,
+}
+
+/// What the project promises.
+#[derive(Clone, Copy)]
+enum Limit {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Figure {
+    fn is_met(&self) -> bool {
+        match self.limit {
+            Limit::AtMost(limit) => self.value <= limit,
+            Limit::AtLeast(limit) => self.value >= limit,
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let (Limit::AtMost(limit) | Limit::AtLeast(limit)) = self.limit;
+        json!({
+            "name": self.name,
+            "value": self.value,
+            "unit": self.unit,
+            "limit": limit,
+            "met": self.is_met(),
+            "at_best": self.at_best.map(|(value, _)| value),
+        })
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let limit = match self.limit {
+            Limit::AtMost(limit) => format!("at most {}", number(limit)),
+            Limit::AtLeast(limit) => format!("at least {}", number(limit)),
+        };
+        let at_best = self.at_best.map_or_else(String::new, |(value, how)| format!("{} {how}", number(value)));
+        let met = if self.is_met() { "yes" } else { "NO" };
+        vec![self.name.to_owned(), number(self.value), self.unit.to_owned(), limit, met.to_owned(), at_best]
+    }
+}
+
+/// Three digits that matter, thousands apart.
+fn number(value: f64) -> String {
+    if value.abs() < 100.0 {
+        return format!("{value:.3}");
+    }
+    let whole = format!("{value:.0}");
+    let digits = whole.len();
+    let mut shown = String::new();
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && (digits - place) % 3 == 0 {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+fn show(figures: &[Figure], as_json: bool, about: Value) {
+    if as_json {
+        let mut object = about;
+        object["figures"] = figures.iter().map(Figure::to_json).collect();
+        println!("{object}");
+        return;
+    }
+    println!();
+    print_table(
+        &["figure", "measured", "unit", "promised", "met", "at best on this machine"],
+        figures.iter().map(Figure::cells).collect(),
+    );
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

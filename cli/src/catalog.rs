@@ -1,0 +1,97 @@
+//! `sallyport catalog`: what can be asked of whom.
+
+use sallyport_proto::{
+    common::v1::{DatasetDescription, Outcome},
+    gateway::v1::NodeCatalog,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    answer::{day, print_table},
+    desk::Desk,
+    failure::Failure,
+    people::As,
+};
+
+/// Arguments of `sallyport catalog`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    who: As,
+    /// One JSON object instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows every node's data sets that the person may know of.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let nodes = Desk::of(&arguments.who.person()?)?.catalog().await?;
+    if arguments.json {
+        println!("{}", json!({ "nodes": nodes.iter().map(node_json).collect::<Vec<_>>() }));
+    } else {
+        nodes.iter().for_each(print_node);
+    }
+    Ok(())
+}
+
+fn node_json(node: &NodeCatalog) -> Value {
+    json!({
+        "agency": node.agency,
+        "answered": node.outcome() == Outcome::Answered,
+        "reason": node.reason,
+        "datasets": node.datasets.iter().map(dataset_json).collect::<Vec<_>>(),
+    })
+}
+
+fn dataset_json(dataset: &DatasetDescription) -> Value {
+    let identifiers = dataset
+        .identifiers
+        .iter()
+        .map(|identifier| json!({ "name": identifier.name, "type": identifier.r#type, "tagged": identifier.tagged }));
+    let attributes = dataset
+        .attributes
+        .iter()
+        .map(|attribute| json!({ "name": attribute.name, "type": attribute.r#type, "title": attribute.title }));
+    json!({
+        "name": dataset.name,
+        "title": dataset.title,
+        "owner": dataset.owner,
+        "sensitivity": dataset.sensitivity,
+        "identifiers": identifiers.collect::<Vec<_>>(),
+        "attributes": attributes.collect::<Vec<_>>(),
+        "has_time": dataset.has_time,
+        "rows": dataset.rows,
+        "unusable": dataset.unusable,
+        "untagged": dataset.untagged,
+        "oldest": day(dataset.oldest_day),
+        "newest": day(dataset.newest_day),
+        "gaps": dataset.gaps,
+        "retention_days": dataset.retention_days,
+    })
+}
+
+fn print_node(node: &NodeCatalog) {
+    println!("\n{}", node.agency);
+    if node.outcome() != Outcome::Answered {
+        println!("  did not list anything: {}", node.reason);
+        return;
+    }
+    let rows = node.datasets.iter().map(|dataset| {
+        let identifiers = dataset.identifiers.iter().map(|i| format!("{} ({})", i.name, i.r#type));
+        let attributes = dataset.attributes.iter().map(|a| format!("{} ({})", a.name, a.r#type));
+        vec![
+            dataset.name.clone(),
+            dataset.title.clone(),
+            dataset.rows.to_string(),
+            format!(
+                "{} to {}",
+                day(dataset.oldest_day).unwrap_or_else(|| "?".to_owned()),
+                day(dataset.newest_day).unwrap_or_else(|| "?".to_owned())
+            ),
+            identifiers.collect::<Vec<_>>().join(", "),
+            attributes.collect::<Vec<_>>().join(", "),
+            dataset.gaps.join("; "),
+        ]
+    });
+    print_table(&["data set", "what it is", "rows", "from", "subjects by", "filters", "not recorded"], rows.collect());
+}

@@ -1,0 +1,229 @@
+//! `sallyport demo`: three agencies and a gateway on this machine, and the first question.
+//!
+//! Real processes, certificates, files and policies; only the data are generated. What is planted in
+//! them lies where no agency looks, and is compared with the answer at the end.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use sallyport_proto::node::v1::DeskAnswer;
+use sallyport_trust::{audit::verify_directory, question::parse_question};
+use serde_json::json;
+
+use crate::{
+    answer,
+    failure::Failure,
+    federation::{AGENCIES, Federation, Member, fresh_directory},
+    sample::{SampleOptions, SampleSummary, TRUTH_PLANTED, generate},
+};
+
+const QUESTION: &str = include_str!("../demo/question.toml");
+const DATASETS: [&str; 3] =
+    [include_str!("../demo/hsi.toml"), include_str!("../demo/cbp.toml"), include_str!("../demo/acme.toml")];
+/// Who asks at each of [`AGENCIES`], and what their agency vouches for.
+const PEOPLE: [(&str, &str); 3] = [
+    (
+        "rivera",
+        "role = \"analyst\"\nemployer_name = \"Homeland Security Investigations\"\n\
+         sworn_law_enforcement_officer = \"true\"\nintelligence_analyst = \"true\"\n\"28cfr_certification\" = \"true\"\n",
+    ),
+    (
+        "okafor",
+        "role = \"analyst\"\nemployer_name = \"Customs and Border Protection\"\n\
+         intelligence_analyst = \"true\"\n\"28cfr_certification\" = \"true\"\n",
+    ),
+    ("lind", "role = \"dispatcher\"\nemployer_name = \"Acme Freight\"\n"),
+];
+
+/// The policies that the demonstration's parties start with, as they stand in the repository.
+const POLICIES: [(&str, &str); 9] = [
+    ("model.conf", include_str!("../../policies/model.conf")),
+    ("gateway/rules.toml", include_str!("../../policies/gateway/rules.toml")),
+    ("gateway/cases.toml", include_str!("../../policies/gateway/cases.toml")),
+    ("hsi/rules.toml", include_str!("../../policies/hsi/rules.toml")),
+    ("hsi/cases.toml", include_str!("../../policies/hsi/cases.toml")),
+    ("cbp/rules.toml", include_str!("../../policies/cbp/rules.toml")),
+    ("cbp/cases.toml", include_str!("../../policies/cbp/cases.toml")),
+    ("acme/rules.toml", include_str!("../../policies/acme/rules.toml")),
+    ("acme/cases.toml", include_str!("../../policies/acme/cases.toml")),
+];
+
+/// Arguments of `sallyport demo`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Where the demonstration lives; what an earlier one left there is replaced.
+    #[arg(long, value_name = "DIR", default_value = "demo")]
+    directory: PathBuf,
+    /// Another seed makes other people.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Go on running after the answer, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+    /// One JSON object instead of the story.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Brings everything up, asks, compares with the truth, verifies the logs.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let story = Story { started: Instant::now(), told: !arguments.json };
+    let directory = fresh_directory(&arguments.directory, "demonstration")?;
+    story.tell("Three agencies and a gateway on this machine. Only the data are made up.\n");
+    let summary = write_sample(&directory, arguments.seed)?;
+    story.step(&format!("{} rows of data in three agencies' own folders", summary.rows()));
+    write_policies(&directory)?;
+    let mut federation = start(&directory)?;
+    story.step("certificates made; gateway, hsi, cbp and acme listen under mutual TLS 1.3");
+    let people = PEOPLE.map(|(name, _)| name);
+    let mut identifiers = 0;
+    federation.settled(&people, Duration::from_secs(120), |_, all| identifiers = all).await?;
+    story.step(&format!("{identifiers} identifiers tagged by all nodes together, none of them seen by another"));
+    story.tell(
+        "\nrivera, an analyst at HSI, asks at HSI's own node: which phones are busy at the border (CBP),\n\
+         on the telephone (HSI) and behind the wheel (Acme, a carrier)?\n",
+    );
+    let question = parse_question(QUESTION)?.question;
+    let answer = federation.desk("rivera")?.ask(&question, Vec::new(), |_| {}).await?;
+    let truth = compare(&directory, &answer)?;
+    if arguments.json {
+        let mut object = answer::to_json(&answer);
+        object["truth"] = json!({ "planted": truth.planted, "found": truth.found, "in_order": truth.in_order });
+        println!("{object}");
+    } else {
+        answer::print(&answer);
+        story.tell(&format!(
+            "\n{} subjects were planted in the data; {} of them are the first {}{}.",
+            truth.planted,
+            truth.found,
+            truth.planted,
+            if truth.in_order { ", in the right order" } else { "" }
+        ));
+    }
+    if arguments.keep {
+        if !arguments.json {
+            next_commands(&directory, "Everything keeps running until Ctrl-C. In another terminal:");
+        }
+        let _ = tokio::signal::ctrl_c().await;
+    }
+    let logs = federation.audit_logs();
+    federation.end();
+    verify_logs(&logs, &story)?;
+    if !arguments.keep && !arguments.json {
+        next_commands(&directory, "To go on, run it again with `--keep` and in another terminal:");
+    }
+    if truth.found < truth.planted {
+        return Err(Failure::check("planted_not_found", "not every planted subject is among the first ranks"));
+    }
+    Ok(())
+}
+
+struct Story {
+    started: Instant,
+    told: bool,
+}
+
+impl Story {
+    fn tell(&self, text: &str) {
+        if self.told {
+            println!("{text}");
+        }
+    }
+
+    fn step(&self, text: &str) {
+        self.tell(&format!("  {:5.1} s  {text}", self.started.elapsed().as_secs_f64()));
+    }
+}
+
+fn write_sample(directory: &Path, seed: u64) -> Result<SampleSummary, Failure> {
+    let options = SampleOptions { seed, ..SampleOptions::default() };
+    generate(&options, &directory.join("data"), &mut |_| {})
+        .map_err(|error| Failure::machine("the sample cannot be written", &error))
+}
+
+fn write_policies(directory: &Path) -> Result<(), Failure> {
+    for (name, text) in POLICIES {
+        let path = directory.join("policies").join(name);
+        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
+        written.map_err(|error| Failure::machine(&format!("{} cannot be written", path.display()), &error))?;
+    }
+    let question = directory.join("question.toml");
+    fs::write(&question, QUESTION).map_err(|error| Failure::machine("the question cannot be written", &error))
+}
+
+fn start(directory: &Path) -> Result<Federation, Failure> {
+    let members: Vec<Member> = AGENCIES
+        .iter()
+        .zip(PEOPLE)
+        .zip(DATASETS)
+        .map(|((agency, (person, attributes)), datasets)| Member {
+            agency: (*agency).to_owned(),
+            person: person.to_owned(),
+            attributes: attributes.to_owned(),
+            datasets: datasets.to_owned(),
+            policies: directory.join("policies").join(agency),
+        })
+        .collect();
+    Federation::start(directory, &directory.join("policies/gateway"), &members)
+}
+
+/// How well the answer meets the planted truth.
+struct Truth {
+    planted: usize,
+    found: usize,
+    in_order: bool,
+}
+
+fn compare(directory: &Path, answer: &DeskAnswer) -> Result<Truth, Failure> {
+    let path = directory.join("data").join(TRUTH_PLANTED);
+    let text = fs::read_to_string(&path).map_err(|error| Failure::machine("the truth cannot be read", &error))?;
+    // rank,phone,…: the answer shows phones with their last four digits hidden.
+    let planted: Vec<String> = text
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').nth(1))
+        .map(|phone| format!("{}XXXX", phone.trim_start_matches('+').get(..7).unwrap_or_default()))
+        .collect();
+    let mut first: Vec<&str> =
+        answer.matches.iter().take(planted.len()).filter_map(|found| found.label.as_deref()).collect();
+    let in_order = planted.iter().map(String::as_str).eq(first.iter().copied());
+    let found = planted
+        .iter()
+        .filter(|phone| {
+            let place = first.iter().position(|label| label == phone);
+            place.map(|place| first.swap_remove(place)).is_some()
+        })
+        .count();
+    Ok(Truth { planted: planted.len(), found, in_order })
+}
+
+fn verify_logs(logs: &[PathBuf], story: &Story) -> Result<(), Failure> {
+    let mut entries = 0;
+    for log in logs {
+        let verified = verify_directory(log)
+            .map_err(|error| Failure::check("audit_log_broken", format!("{}: {error}", log.display())))?;
+        entries += verified.entries;
+    }
+    story.tell(&format!("{} audit logs hold {entries} entries and verify.", logs.len()));
+    Ok(())
+}
+
+fn next_commands(directory: &Path, when: &str) {
+    let shown = std::env::current_dir()
+        .ok()
+        .and_then(|here| directory.strip_prefix(here).ok())
+        .unwrap_or(directory)
+        .display()
+        .to_string();
+    println!("\n{when}");
+    let program = "cargo run --release --";
+    println!("  {program} catalog --as rivera --people {shown}/people.toml");
+    println!("  {program} ask {shown}/question.toml --as rivera --people {shown}/people.toml");
+    println!(
+        "  {program} ask {shown}/question.toml --as rivera --people {shown}/people.toml --phone \"(603) 555-0123\""
+    );
+    println!("  {program} audit verify {shown}/gateway-audit {shown}/hsi/audit");
+}

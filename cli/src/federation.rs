@@ -1,0 +1,309 @@
+//! A federation of real processes on this machine: certificates, configuration, start, end.
+//!
+//! The demonstration and the benchmarks use the same servers that an agency would, over loopback mTLS.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use sallyport_trust::{
+    clock::Clock,
+    identity::development_ca::{DevelopmentSet, development_set},
+};
+
+use crate::{
+    desk::Desk,
+    failure::Failure,
+    people::{As, People, Person},
+};
+
+/// Trust domain of the demonstration.
+pub(crate) const FEDERATION: &str = "sallyport.demo";
+/// Agencies of the demonstration.
+pub(crate) const AGENCIES: [&str; 3] = ["hsi", "cbp", "acme"];
+
+/// One agency's part of a federation to start.
+pub(crate) struct Member {
+    pub(crate) agency: String,
+    /// The person who asks at this node.
+    pub(crate) person: String,
+    /// `[person.attributes]` in TOML.
+    pub(crate) attributes: String,
+    /// `[[dataset]]` tables in TOML, files relative to the federation's directory.
+    pub(crate) datasets: String,
+    /// Directory of the node's policy.
+    pub(crate) policies: PathBuf,
+}
+
+/// Running processes; they end when this is dropped.
+pub(crate) struct Federation {
+    directory: PathBuf,
+    pub(crate) processes: Vec<Process>,
+}
+
+/// A started server.
+pub(crate) struct Process {
+    pub(crate) name: String,
+    child: Child,
+}
+
+impl Process {
+    fn start(name: &str, subcommand: &str, config: &Path, log: &Path) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure::machine(&format!("{name} cannot be started"), &error);
+        let program = std::env::current_exe().map_err(failed)?;
+        let log = fs::File::create(log).map_err(failed)?;
+        let child = Command::new(program)
+            .args([subcommand, "--config"])
+            .arg(config)
+            .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .map_err(failed)?;
+        let mut process = Self { name: name.to_owned(), child };
+        process.wait_until_listening(config)?;
+        Ok(process)
+    }
+
+    fn wait_until_listening(&mut self, config: &Path) -> Result<(), Failure> {
+        let mut line = String::new();
+        let out = self.child.stdout.take();
+        let read = out.map(BufReader::new).map(|mut out| out.read_line(&mut line));
+        if matches!(read, Some(Ok(length)) if length > 0) {
+            return Ok(());
+        }
+        let log = config.with_extension("log");
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        let last = said.lines().last().unwrap_or("it said nothing");
+        Err(Failure::machine(&format!("{} did not start (its log is {})", self.name, log.display()), &last))
+    }
+
+    /// The most memory the process has had, in bytes.
+    pub(crate) fn peak_memory_bytes(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+    }
+
+    /// The processor time the process has used, in ticks of 10 ms.
+    fn processor_ticks(&self) -> Option<u64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+        Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+    }
+
+    /// Asks the process to end and waits until it has drained.
+    fn end(&mut self) {
+        // Who has ended already has given its number back: it may be somebody else's by now.
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let patience = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < patience {
+            match self.child.try_wait() {
+                Ok(None) => std::thread::sleep(Duration::from_millis(20)),
+                _ => return,
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Federation {
+    /// Makes certificates under `directory`, then configuration, and starts a gateway and every node.
+    pub(crate) fn start(directory: &Path, gateway_policies: &Path, members: &[Member]) -> Result<Self, Failure> {
+        let directory =
+            fs::canonicalize(directory).map_err(|error| Failure::machine("the directory is gone", &error))?;
+        certificates(&directory, members)?;
+        let mut federation = Self { directory, processes: Vec::new() };
+        federation.launch(gateway_policies, members)?;
+        Ok(federation)
+    }
+
+    /// Writes configuration and starts everything; who is running is ended first.
+    pub(crate) fn launch(&mut self, gateway_policies: &Path, members: &[Member]) -> Result<(), Failure> {
+        self.end();
+        let ports = free_ports(members.len() + 1)?;
+        write(&self.directory.join("gateway.toml"), &gateway_config(gateway_policies, members, &ports))?;
+        let names: Vec<String> = members.iter().map(|member| format!("\"{}\"", member.agency)).collect();
+        let mut people = Vec::new();
+        for (member, port) in members.iter().zip(&ports[1..]) {
+            let config = node_config(member, *port, ports[0], &names.join(", "));
+            write(&self.directory.join(format!("{}.toml", member.agency)), &config)?;
+            people.push(person(member, *port)?);
+        }
+        let people =
+            toml::to_string(&People { person: people }).map_err(|error| Failure::machine("people.toml", &error))?;
+        write(&self.directory.join("people.toml"), &people)?;
+        self.start_process("gateway", "gateway")?;
+        members.iter().try_for_each(|member| self.start_process(&member.agency, "agency-node"))
+    }
+
+    fn start_process(&mut self, name: &str, subcommand: &str) -> Result<(), Failure> {
+        let config = self.directory.join(format!("{name}.toml"));
+        let log = self.directory.join(format!("{name}.log"));
+        self.processes.push(Process::start(name, subcommand, &config, &log)?);
+        Ok(())
+    }
+
+    /// A person's own node.
+    pub(crate) fn desk(&self, person: &str) -> Result<Desk, Failure> {
+        Desk::of(&As::new(person, &self.directory.join("people.toml")).person()?)
+    }
+
+    /// Waits until every node can be asked everything, telling how far they are.
+    pub(crate) async fn settled(
+        &self,
+        people: &[&str],
+        patience: Duration,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<(), Failure> {
+        let until = Instant::now() + patience;
+        let mut desks = people.iter().map(|person| self.desk(person)).collect::<Result<Vec<_>, _>>()?;
+        loop {
+            let (mut tagged, mut identifiers, mut ready, mut waiting) = (0, 0, 0, Vec::new());
+            for desk in &mut desks {
+                let told = desk.readiness().await?;
+                tagged += told.tagged;
+                identifiers += told.identifiers;
+                ready += usize::from(told.ready);
+                waiting.extend(told.waiting_for);
+            }
+            progress(tagged, identifiers);
+            if ready == desks.len() {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err(Failure::machine("the nodes are not ready", &waiting.join("; ")));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Processor seconds that all processes have used together, in steps of 0.01.
+    pub(crate) fn processor_s(&self) -> f64 {
+        let ticks: u64 = self.processes.iter().filter_map(Process::processor_ticks).sum();
+        ticks as f64 / 100.0
+    }
+
+    /// Directories of all audit logs.
+    pub(crate) fn audit_logs(&self) -> Vec<PathBuf> {
+        let nodes = self.processes.iter().skip(1).map(|process| self.directory.join(&process.name).join("audit"));
+        std::iter::once(self.directory.join("gateway-audit")).chain(nodes).collect()
+    }
+
+    /// Ends every process, nodes first.
+    pub(crate) fn end(&mut self) {
+        while let Some(mut process) = self.processes.pop() {
+            process.end();
+        }
+    }
+}
+
+/// An empty directory that is surely ours, marked as `what`: a folder that holds something else stays.
+pub(crate) fn fresh_directory(directory: &Path, what: &str) -> Result<PathBuf, Failure> {
+    let failed = |error: std::io::Error| Failure::machine(&format!("{} cannot be used", directory.display()), &error);
+    let mark = directory.join(what);
+    let empty = fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none());
+    if !empty && !mark.is_file() {
+        return Err(Failure::input(
+            "directory_in_use",
+            format!("{} holds something else; name another with --directory", directory.display()),
+        ));
+    }
+    if !empty {
+        fs::remove_dir_all(directory).map_err(failed)?;
+    }
+    fs::create_dir_all(directory).map_err(failed)?;
+    fs::write(&mark, "made by sallyport; replaced by the next one\n").map_err(failed)?;
+    fs::canonicalize(directory).map_err(failed)
+}
+
+#[derive(serde::Deserialize)]
+struct Tls {
+    tls: sallyport_trust::identity::TlsFiles,
+}
+
+fn certificates(directory: &Path, members: &[Member]) -> Result<(), Failure> {
+    let agencies: Vec<&str> = members.iter().map(|member| member.agency.as_str()).collect();
+    let users: Vec<(&str, &str)> =
+        members.iter().map(|member| (member.agency.as_str(), member.person.as_str())).collect();
+    let set = DevelopmentSet {
+        federation: FEDERATION,
+        agencies: &agencies,
+        users: &users,
+        auditors: &["chen"],
+        partners: &[],
+    };
+    development_set(&directory.join("certs"), &set, Clock::system())
+        .map(|_issued| ())
+        .map_err(|error| Failure::machine("certificates cannot be made", &error))
+}
+
+fn gateway_config(policies: &Path, members: &[Member], ports: &[u16]) -> String {
+    let mut config = format!(
+        "listen = \"127.0.0.1:{}\"\naudit = \"gateway-audit\"\npolicies = {}\n{}",
+        ports[0],
+        quoted(policies),
+        tls("gateway")
+    );
+    for (member, port) in members.iter().zip(&ports[1..]) {
+        config.push_str(&format!("\n[[node]]\nagency = \"{}\"\naddress = \"127.0.0.1:{port}\"\n", member.agency));
+    }
+    config
+}
+
+fn person(member: &Member, port: u16) -> Result<Person, Failure> {
+    let files = tls(&format!("agency-{}-user-{}", member.agency, member.person));
+    let tls = toml::from_str::<Tls>(&files).map_err(|error| Failure::machine("certificates", &error))?.tls;
+    Ok(Person { name: member.person.clone(), agency: member.agency.clone(), node: format!("127.0.0.1:{port}"), tls })
+}
+
+fn node_config(member: &Member, port: u16, gateway_port: u16, members: &str) -> String {
+    let agency = &member.agency;
+    format!(
+        "agency = \"{agency}\"\nlisten = \"127.0.0.1:{port}\"\ngateway = \"127.0.0.1:{gateway_port}\"\n\
+         state = \"{agency}\"\npolicies = {}\ncountry = \"US\"\n\n\
+         [federation]\nepoch = 1\nmembers = [{members}]\n\n{}\n\
+         [[person]]\nname = \"{}\"\n[person.attributes]\n{}\n{}",
+        quoted(&member.policies),
+        tls(&format!("agency-{agency}-node")),
+        member.person,
+        member.attributes,
+        member.datasets,
+    )
+}
+
+fn tls(name: &str) -> String {
+    format!(
+        "\n[tls]\ncertificate = \"certs/{name}.pem\"\nkey = \"certs/{name}.key\"\nauthorities = \"certs/authority.pem\"\n"
+    )
+}
+
+fn quoted(path: &Path) -> String {
+    toml::Value::String(path.display().to_string()).to_string()
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(|error| Failure::machine(&format!("{} cannot be written", path.display()), &error))
+}
+
+fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
+    let held: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
+    held.and_then(|held| held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect())
+        .map_err(|error| Failure::machine("no free port", &error))
+}

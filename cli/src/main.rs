@@ -1,0 +1,77 @@
+//! `sallyport`: the command line for people, and both servers in one binary for a demonstration.
+
+mod answer;
+mod ask;
+mod bench;
+mod catalog;
+mod certs;
+mod demo;
+mod desk;
+mod failure;
+mod federation;
+mod generate;
+mod people;
+mod sample;
+mod serve;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// Ask across agencies, get only joined match scores.
+#[derive(Parser)]
+#[command(name = "sallyport", version, about, long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring up three agencies and a gateway on this machine and ask the first question.
+    Demo(demo::Arguments),
+    /// Ask a question from a file, or look up an identifier.
+    Ask(ask::Arguments),
+    /// Show what can be asked of whom.
+    Catalog(catalog::Arguments),
+    /// Write generated sample data with a planted truth.
+    Sample(generate::Arguments),
+    /// Make development certificates.
+    Certs(certs::Arguments),
+    /// Check audit logs.
+    Audit(verify::Arguments),
+    /// Measure how fast this machine tags, joins and looks up.
+    Bench(bench::Arguments),
+    /// Run a gateway.
+    Gateway(serve::Arguments),
+    /// Run an agency's node.
+    AgencyNode(serve::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::machine("no runtime", &error).report(),
+    };
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Demo(arguments) => demo::run(arguments).await,
+            Command::Ask(arguments) => ask::run(arguments).await,
+            Command::Catalog(arguments) => catalog::run(arguments).await,
+            Command::Sample(arguments) => generate::run(&arguments),
+            Command::Certs(arguments) => certs::run(&arguments),
+            Command::Audit(arguments) => verify::run(&arguments),
+            Command::Bench(arguments) => bench::run(arguments).await,
+            Command::Gateway(arguments) => serve::gateway(arguments).await,
+            Command::AgencyNode(arguments) => serve::agency_node(arguments).await,
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,45 @@
+//! Tells each contributor which of its rows were released, so that it can account for them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::future::join_all;
+use sallyport_proto::{gateway::v1::Match, node::v1::AccountRequest};
+use sallyport_trust::question::OpenedQuestion;
+use tokio::time::timeout;
+
+use crate::{run::Gateway, streams::ContributorStream};
+
+/// How long one contributor may take to write it down.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Sends the keys of the released rows to their owners, all at once; an owner that cannot be reached
+/// is logged, and finds the question in its own audit log.
+pub(crate) async fn tell_contributors(
+    gateway: &Gateway,
+    question: &OpenedQuestion,
+    streams: &[ContributorStream],
+    released: &[Match],
+) {
+    let mut keys: BTreeMap<u32, Vec<Vec<u8>>> = BTreeMap::new();
+    for found in released {
+        for evidence in &found.evidence {
+            keys.entry(evidence.indicator).or_default().push(found.key.clone());
+        }
+    }
+    let telling = streams.iter().filter_map(|stream| {
+        let keys = keys.remove(&stream.coverage.indicator)?;
+        let client = gateway.contributors.of(&stream.owner).ok();
+        let request =
+            AccountRequest { question_id: question.id.0.to_vec(), indicator: stream.coverage.indicator, keys };
+        Some(async move {
+            let told = match client {
+                Some(mut client) => timeout(PATIENCE, client.account(request)).await.is_ok_and(|told| told.is_ok()),
+                None => false,
+            };
+            if !told {
+                tracing::warn!(owner = stream.owner, "an owner could not be told of its released rows");
+            }
+        })
+    });
+    join_all(telling.collect::<Vec<_>>()).await;
+}

@@ -1,0 +1,258 @@
+//! The way of a question through the gateway, each step a line: see [`ask`].
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use sallyport_join::{
+    merge::{Merged, Merger, Step, StreamRule},
+    score,
+};
+use sallyport_proto::{
+    common::v1::{Coverage, Obligations, Outcome, SignedQuestion as WireQuestion},
+    gateway::v1::{Answer, AskEvent, Evidence, Match, Progress, ask_event::Event},
+};
+use sallyport_trust::{
+    error::Refusal,
+    guard::{Act, Trail},
+    identity::SpiffeId,
+    policy::{Action, Attributes, Permit, attribute, kind},
+    question::{Header, OpenedIndicator, OpenedQuestion, SignedQuestion},
+};
+use tokio::{sync::mpsc, time::Instant};
+use tonic::Status;
+
+use crate::{
+    account,
+    run::Gateway,
+    streams::{ContributorStream, Next, broken_format, open_all, patience},
+};
+
+/// Rows between two reports of progress.
+const PROGRESS_ROWS: u64 = 500_000;
+
+/// Where a question's events go.
+pub(crate) type Events = mpsc::Sender<Result<AskEvent, Status>>;
+
+/// identify node → open audit entry → validate → authorise → fan out → merge → score → complete audit
+/// → return, and tell each contributor which of its rows were released.
+pub(crate) async fn ask(
+    gateway: Arc<Gateway>,
+    peer: SpiffeId,
+    question: WireQuestion,
+    events: Events,
+) -> Result<(), Refusal> {
+    let started = Instant::now();
+    let home = gateway.member(&peer)?;
+    let signed = SignedQuestion::from_wire(question)?;
+    let mut trail = gateway.guard.begin(Act::of_question(&peer, "ask", "federation", &signed)).await?;
+    let worked = tokio::select! {
+        worked = answer(&gateway, &home, signed, &mut trail, &events, started) => worked,
+        () = events.closed() => Err(cancelled()),
+    };
+    trail.complete(worked.as_ref().err()).await?;
+    let (answer, streams, question) = worked?;
+    let released = answer.matches.clone();
+    let _ = events.send(Ok(AskEvent { event: Some(Event::Answer(answer)) })).await;
+    account::tell_contributors(&gateway, &question, &streams, &released).await;
+    Ok(())
+}
+
+async fn answer(
+    gateway: &Gateway,
+    home: &str,
+    signed: SignedQuestion,
+    trail: &mut Trail,
+    events: &Events,
+    started: Instant,
+) -> Result<(Answer, Vec<ContributorStream>, OpenedQuestion), Refusal> {
+    let question = validate(gateway, home, &signed)?;
+    let permit = gateway.guard.authorise(trail, &request(gateway, &question.header))?;
+    let (soft, hard) = deadlines(started, question.header.deadline_ms);
+    let mut streams = open_all(&gateway.contributors, &signed, &question, hard).await;
+    let obligations = strictest(&permit, &streams);
+    let merged = merge(&question, &obligations, &mut streams, events, soft, hard).await;
+    trail.count("rows", merged.rows);
+    trail.count("subjects_matched", merged.subjects_matched);
+    trail.count("unopened", merged.unopened);
+    let answer = score(&question, obligations, &merged, &streams);
+    trail.count("released", answer.matches.len() as u64);
+    trail.count("datasets_asked", answer.coverage.len() as u64);
+    let answered = answer.coverage.iter().filter(|coverage| coverage.outcome() == Outcome::Answered).count();
+    trail.count("datasets_answered", answered as u64);
+    Ok((answer, streams, question))
+}
+
+fn validate(gateway: &Gateway, home: &str, signed: &SignedQuestion) -> Result<OpenedQuestion, Refusal> {
+    let question = signed.open(&gateway.identity, gateway.clock.now_ms())?;
+    if question.header.home_agency != home {
+        return Err(Refusal::denied(
+            "question_wrong_signer",
+            "Only the node that signed a question may bring it to the gateway.",
+        ));
+    }
+    if question.indicators.len() != question.header.commitments.len() {
+        return Err(Refusal::bad_input("question_opening", "The gateway needs an opening for every indicator."));
+    }
+    gateway.replays.take(&question.header, 0, gateway.clock.now_ms())?;
+    Ok(question)
+}
+
+fn request(gateway: &Gateway, header: &Header) -> sallyport_trust::policy::Request {
+    let resource = Attributes::new()
+        .with(attribute::KIND, kind::FEDERATION)
+        .with(attribute::OWNER, gateway.identity.id().federation.clone());
+    header.policy_request(Action::Federate, resource, gateway.clock.now_ms())
+}
+
+fn deadlines(started: Instant, deadline_ms: u32) -> (Instant, Instant) {
+    let whole = Duration::from_millis(u64::from(deadline_ms));
+    // A tenth is left for opening the last matches, the audit and the way back.
+    let hard = started + whole * 9 / 10;
+    (started + whole * 7 / 10, hard)
+}
+
+fn strictest(permit: &Permit, streams: &[ContributorStream]) -> Obligations {
+    let own = permit.obligations();
+    let own = Obligations {
+        minimum_datasets: own.minimum_datasets,
+        maximum_results: own.maximum_results,
+        score_step_thousandths: own.score_step_thousandths,
+    };
+    streams.iter().filter_map(|stream| stream.obligations).fold(own, |a, b| Obligations {
+        minimum_datasets: a.minimum_datasets.max(b.minimum_datasets),
+        maximum_results: a.maximum_results.min(b.maximum_results),
+        score_step_thousandths: a.score_step_thousandths.max(b.score_step_thousandths),
+    })
+}
+
+/// Reads each stream as the merge needs it.
+async fn merge(
+    question: &OpenedQuestion,
+    obligations: &Obligations,
+    streams: &mut [ContributorStream],
+    events: &Events,
+    soft: Instant,
+    hard: Instant,
+) -> Merged {
+    let top = question.header.top.min(obligations.maximum_results);
+    let threshold = question.header.minimum_datasets.max(obligations.minimum_datasets);
+    let mut merger: Merger<Bytes> = Merger::new(rules(question, streams), threshold, top);
+    let mut reported = 0;
+    loop {
+        match merger.advance() {
+            Step::Done => return merger.finish_all(),
+            Step::Failed(stream, fault) => fail(streams, stream, &broken_format(&fault.to_string())),
+            Step::Needs(stream) => match streams[stream].next(patience(soft, hard)).await {
+                Next::Rows(rows) => {
+                    if let Err(fault) = merger.push(stream, rows) {
+                        merger.fail(stream);
+                        fail(streams, stream, &broken_format(&fault.to_string()));
+                    }
+                }
+                Next::End => merger.finish(stream),
+                Next::Broken => {
+                    merger.fail(stream);
+                    fail_siblings(streams, stream);
+                }
+            },
+        }
+        if merger.rows() >= reported + PROGRESS_ROWS {
+            reported = merger.rows();
+            let progress = progress(&merger, streams);
+            // A reader that does not keep up misses a report, not the answer.
+            let _ = events.try_send(Ok(AskEvent { event: Some(Event::Progress(progress)) }));
+        }
+    }
+}
+
+fn rules(question: &OpenedQuestion, streams: &[ContributorStream]) -> Vec<StreamRule> {
+    let owners: Vec<&str> = streams.iter().map(|s| s.owner.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
+    let commitments = &question.header.commitments;
+    question
+        .indicators
+        .values()
+        .zip(streams)
+        .zip(commitments)
+        .map(|((indicator, stream), commitment)| {
+            let (weight_thousandths, required) = match indicator {
+                OpenedIndicator::Dataset(indicator) => (indicator.weight_thousandths, indicator.required),
+                // Who is looked up must be on the list; being on it is no evidence.
+                OpenedIndicator::OwnList => (0, true),
+            };
+            let contributor = owners.iter().position(|owner| *owner == stream.owner).unwrap_or_default();
+            StreamRule { share_point: commitment.share_point, weight_thousandths, required, contributor }
+        })
+        .collect()
+}
+
+/// A party fails as a whole: its evidence of another indicator would be as incomplete.
+fn fail(streams: &mut [ContributorStream], stream: usize, refusal: &Refusal) {
+    streams[stream].fail(refusal);
+    fail_siblings(streams, stream);
+}
+
+fn fail_siblings(streams: &mut [ContributorStream], broken: usize) {
+    let owner = streams[broken].owner.clone();
+    let (outcome, reason) = (streams[broken].coverage.outcome, streams[broken].coverage.reason.clone());
+    for stream in streams.iter_mut().filter(|s| s.owner == owner && s.coverage.outcome() == Outcome::Answered) {
+        stream.fail(&broken_format("another stream of the same node did"));
+        stream.coverage.outcome = outcome;
+        stream.coverage.reason.clone_from(&reason);
+    }
+}
+
+fn progress(merger: &Merger<Bytes>, streams: &[ContributorStream]) -> Progress {
+    Progress {
+        rows_merged: merger.rows(),
+        subjects_matched: merger.subjects_matched(),
+        datasets_finished: streams.iter().filter(|stream| !stream.is_open()).count() as u32,
+        datasets_asked: streams.len() as u32,
+    }
+}
+
+/// Scores as they leave: rounded as the strictest party asks, with what each is made of.
+fn score(
+    question: &OpenedQuestion,
+    obligations: Obligations,
+    merged: &Merged,
+    streams: &[ContributorStream],
+) -> Answer {
+    let step = obligations.score_step_thousandths;
+    let is_list = |n: usize| matches!(question.indicators.get(&n), Some(OpenedIndicator::OwnList));
+    let mut matches: Vec<Match> = merged
+        .best
+        .iter()
+        .map(|found| Match {
+            key: found.key.to_be_bytes().to_vec(),
+            qe_millionths: score::round_down(score::quality_of_evidence(found.sum_of_squares), step),
+            evidence: found
+                .pieces
+                .iter()
+                .filter(|piece| !is_list(piece.indicator))
+                .map(|piece| Evidence {
+                    indicator: piece.indicator as u32,
+                    strength_thousandths: score::round_down(u32::from(piece.strength_thousandths) * 1_000, step)
+                        / 1_000,
+                    newest_day: u32::from(piece.newest_day),
+                })
+                .collect(),
+        })
+        .collect();
+    // Rounded scores may tie: then the order must not tell the finer score.
+    matches.sort_by(|a, b| b.qe_millionths.cmp(&a.qe_millionths).then_with(|| a.key.cmp(&b.key)));
+    let mut coverage: Vec<Coverage> = streams
+        .iter()
+        .filter(|stream| !is_list(stream.coverage.indicator as usize))
+        .map(|stream| stream.coverage.clone())
+        .collect();
+    if merged.incomplete {
+        for entry in coverage.iter_mut().filter(|entry| entry.outcome() != Outcome::Answered) {
+            entry.explanation.push_str(" More than one node broke off: the last ranks may be incomplete.");
+        }
+    }
+    Answer { matches, coverage, subjects_matched: merged.subjects_matched, obligations: Some(obligations) }
+}
+
+fn cancelled() -> Refusal {
+    Refusal::new(sallyport_trust::error::Kind::TimedOut, "cancelled", "The asking node went away before the answer.")
+}

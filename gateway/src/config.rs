@@ -1,0 +1,95 @@
+//! The gateway's TOML: strict, checked whole before a port is bound, paths relative to the file.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use sallyport_trust::identity::{ConnectSettings, Limits, TlsFiles};
+use serde::Deserialize;
+
+/// Settings of one gateway.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `HOST:PORT` to listen on.
+    pub listen: String,
+    /// Where the audit log is kept; made at the first start.
+    pub audit: PathBuf,
+    /// Directory of the policy's rules and cases.
+    pub policies: PathBuf,
+    /// Certificate, key and authorities.
+    pub tls: TlsFiles,
+    /// Limits of the listener.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How nodes are connected to.
+    #[serde(default)]
+    pub connect: ConnectSettings,
+    /// The nodes of the federation.
+    pub node: Vec<NodeAddress>,
+}
+
+/// Where an agency's node is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeAddress {
+    /// The agency, as its certificate names it.
+    pub agency: String,
+    /// `HOST:PORT`.
+    pub address: String,
+}
+
+/// Why a configuration is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path} cannot be read ({kind}): check the path and its permissions")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        kind: std::io::ErrorKind,
+    },
+    /// The text is no valid configuration.
+    #[error("{path}: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and where.
+        message: String,
+    },
+    /// A limit is out of range.
+    #[error("[limits]: {0}")]
+    Limits(#[from] sallyport_trust::identity::limits::LimitsError),
+    /// An agency stands in the file twice.
+    #[error("[[node]] names the agency {0} twice: keep one")]
+    TwiceNamed(String),
+}
+
+impl Config {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the file and the key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Read { path: path.to_owned(), kind: error.kind() })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
+        config.anchor(path.parent().unwrap_or(Path::new(".")));
+        config.limits.validate()?;
+        let mut agencies = BTreeSet::new();
+        match config.node.iter().find(|node| !agencies.insert(&node.agency)) {
+            Some(twice) => Err(ConfigError::TwiceNamed(twice.agency.clone())),
+            None => Ok(config),
+        }
+    }
+
+    fn anchor(&mut self, folder: &Path) {
+        for path in [&mut self.audit, &mut self.policies] {
+            *path = folder.join(&*path);
+        }
+        self.tls.anchor(folder);
+    }
+}

@@ -1,0 +1,17 @@
+//! The gateway: plans a question, fans it out, joins what comes back, scores it and returns the best.
+//!
+//! It holds no agency data and no linkage key. Nothing here can hold an identifier of a subject: there
+//! is no type for one. What does not match is neither stored nor logged nor returned.
+
+mod account;
+mod ask;
+mod catalog;
+mod config;
+mod contributors;
+mod relay;
+mod rpc;
+mod run;
+mod streams;
+
+pub use config::{Config, NodeAddress};
+pub use run::{RunError, run};

@@ -1,0 +1,114 @@
+//! Boot and end of a gateway, in order.
+
+use std::{future::Future, net::SocketAddr, sync::Arc};
+
+use sallyport_proto::{FILE_DESCRIPTOR_SET, gateway::v1::federation_server::FederationServer};
+use sallyport_trust::{
+    audit::{AuditError, AuditLog},
+    clock::Clock,
+    error::Refusal,
+    guard::Guard,
+    identity::{Connections, Identity, IdentityError, Role, SpiffeId},
+    policy::{PolicyError, PolicyStore},
+    question::ReplayGuard,
+    serve::{ServeError, Services, serve},
+};
+use tokio::net::TcpListener;
+
+use crate::{Config, contributors::Contributors, rpc::FederationService};
+
+/// Everything that a question's way through the gateway needs.
+pub(crate) struct Gateway {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) guard: Guard,
+    pub(crate) contributors: Contributors,
+    pub(crate) replays: ReplayGuard,
+    pub(crate) clock: Clock,
+}
+
+/// Why a gateway did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The identity cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The certificate is not a gateway's.
+    #[error("{0} is not the name of a gateway: configure the certificate of spiffe://FEDERATION/gateway")]
+    WrongRole(SpiffeId),
+    /// The policy is refused.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The audit log cannot be kept.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The port cannot be bound.
+    #[error("cannot listen on {address}: {source}; choose another `listen`")]
+    Listen {
+        /// As configured.
+        address: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The server failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+impl Gateway {
+    /// The agency of a peer that is a member's node.
+    ///
+    /// # Errors
+    /// `wrong_role` for anyone else.
+    pub(crate) fn member(&self, peer: &SpiffeId) -> Result<String, Refusal> {
+        match &peer.role {
+            Role::Node { agency } if peer.federation == self.identity.id().federation => Ok(agency.clone()),
+            _ => Err(Refusal::denied(
+                "wrong_role",
+                "The gateway speaks with agencies' nodes alone; ask at the node of your own agency.",
+            )),
+        }
+    }
+}
+
+/// Runs a gateway until `shutdown`; `listening` is told the bound address.
+///
+/// # Errors
+/// [`RunError`] when it cannot start or its server fails.
+pub async fn run(
+    config: Config,
+    clock: Clock,
+    listening: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
+    let identity = Identity::load(&config.tls, clock.clone())?;
+    if identity.id().role != Role::Gateway {
+        return Err(RunError::WrongRole(identity.id().clone()));
+    }
+    let policy = PolicyStore::open(&config.policies)?;
+    let audit = AuditLog::open(&config.audit, &format!("{}/gateway", identity.id().federation), clock.clone())?;
+    let gateway = Arc::new(Gateway {
+        contributors: Contributors::new(&config, &identity)?,
+        guard: Guard::new(policy, audit, clock.clone()),
+        replays: ReplayGuard::new(clock.now_ms()),
+        identity: identity.clone(),
+        clock,
+    });
+    let listener = TcpListener::bind(&config.listen)
+        .await
+        .map_err(|source| RunError::Listen { address: config.listen.clone(), source })?;
+    if let Ok(address) = listener.local_addr() {
+        listening(address);
+    }
+    let service = FederationServer::new(FederationService(gateway.clone()))
+        .max_decoding_message_size(config.limits.message_bytes);
+    let services = Services {
+        routes: tonic::service::Routes::new(service),
+        names: vec!["sallyport.gateway.v1.Federation".to_owned()],
+        file_descriptor_set: FILE_DESCRIPTOR_SET,
+    };
+    let connections = Connections::new(&config.limits);
+    let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
+    gateway.guard.close().await?;
+    served?;
+    Ok(())
+}

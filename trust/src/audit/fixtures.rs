@@ -1,0 +1,163 @@
+//! What the tests of the audit log share.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chrono::DateTime;
+use tempfile::TempDir;
+
+use super::disk::{JournalStorage, TileStorage, read_tile};
+use super::log::AuditLog;
+use super::tiles::{TILE_WIDTH, TileId, TileKind, split_bundle};
+use super::{Completion, Entry, Opening, Outcome};
+use crate::clock::Clock;
+
+pub(super) const ORIGIN: &str = "sallyport.test/agency/hsi";
+
+/// A directory in memory where the system has one: some tests restart a log hundreds of times.
+pub(super) fn scratch() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+pub(super) fn clock() -> Clock {
+    Clock::manual(DateTime::from_timestamp_millis(1_790_000_000_000).unwrap())
+}
+
+pub(super) fn open(directory: &Path) -> AuditLog {
+    AuditLog::open(directory, ORIGIN, clock()).unwrap()
+}
+
+/// An opening told from others by its case number.
+pub(super) fn opening(number: usize) -> Opening {
+    Opening {
+        actor: "spiffe://border.example/agency/hsi/user/ana".to_owned(),
+        action: "ask".to_owned(),
+        resource: "question".to_owned(),
+        case_number: Some(format!("case {number}")),
+        ..Opening::default()
+    }
+}
+
+pub(super) fn answered() -> Completion {
+    Completion::new(Outcome::Answered)
+}
+
+/// Begins and completes `count` actions, one after the other.
+pub(super) async fn record(log: &AuditLog, count: usize) {
+    for number in 0..count {
+        log.begin(opening(number)).await.unwrap().complete(answered()).await.unwrap();
+    }
+}
+
+/// Begins and completes `count` actions at the same time.
+pub(super) async fn record_together(log: &AuditLog, count: usize) {
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..count {
+        let log = log.clone();
+        tasks.spawn(async move { log.begin(opening(number)).await?.complete(answered()).await });
+    }
+    assert!(tasks.join_all().await.iter().all(Result::is_ok));
+}
+
+/// The entries of a log with nothing pending, out of its bundles.
+pub(super) fn entries(directory: &Path, size: u64) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for index in 0..size.div_ceil(TILE_WIDTH) {
+        let width = (size - index * TILE_WIDTH).min(TILE_WIDTH) as u16;
+        let bundle = TileId { kind: TileKind::Entries, index, width };
+        let bytes = read_tile(directory, bundle).unwrap().unwrap();
+        entries.extend(split_bundle(&bytes).unwrap().iter().map(|e| Entry::from_bytes(e).unwrap()));
+    }
+    entries
+}
+
+/// All files below a directory, as paths relative to it, in order.
+pub(super) fn files(directory: &Path) -> Vec<PathBuf> {
+    fn walk(root: &Path, at: &Path, found: &mut Vec<PathBuf>) {
+        for file in fs::read_dir(at).unwrap() {
+            let path = file.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else {
+                found.push(path.strip_prefix(root).unwrap().to_owned());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(directory, directory, &mut found);
+    found.sort();
+    found
+}
+
+/// The directory as a kill at this moment would leave it.
+pub(super) fn copy(directory: &Path) -> TempDir {
+    let target = scratch();
+    for file in files(directory) {
+        let to = target.path().join(&file);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(directory.join(&file), to).unwrap();
+    }
+    target
+}
+
+/// Both storages of a log, with `step` asked before and after each of their steps.
+pub(super) struct Watched<S, F> {
+    pub(super) storage: S,
+    pub(super) step: F,
+}
+
+/// What a step is about to do, or has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    Before,
+    After,
+}
+
+pub(super) trait Step: FnMut(&str, When) -> io::Result<()> + Send + 'static {}
+impl<F: FnMut(&str, When) -> io::Result<()> + Send + 'static> Step for F {}
+
+impl<S, F: Step> Watched<S, F> {
+    fn watch(&mut self, name: &str, run: impl FnOnce(&mut S) -> io::Result<()>) -> io::Result<()> {
+        (self.step)(name, When::Before)?;
+        run(&mut self.storage)?;
+        (self.step)(name, When::After)
+    }
+}
+
+impl<S: JournalStorage, F: Step> JournalStorage for Watched<S, F> {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.watch("append", |storage| storage.append(bytes))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.watch("sync", |storage| storage.sync())
+    }
+
+    fn begin_segment(&mut self, first: u64) -> io::Result<()> {
+        self.watch("begin_segment", |storage| storage.begin_segment(first))
+    }
+}
+
+impl<S: TileStorage, F: Step> TileStorage for Watched<S, F> {
+    fn put(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.watch(path, |storage| storage.put(path, bytes))
+    }
+
+    fn put_synced(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.watch(path, |storage| storage.put_synced(path, bytes))
+    }
+
+    fn sync_names(&mut self) -> io::Result<()> {
+        self.watch("sync_names", |storage| storage.sync_names())
+    }
+
+    fn remove_partials(&mut self, path: &str) -> io::Result<()> {
+        self.watch("remove_partials", |storage| storage.remove_partials(path))
+    }
+
+    fn trim_journal(&mut self, sealed: u64) -> io::Result<()> {
+        self.watch("trim_journal", |storage| storage.trim_journal(sealed))
+    }
+}

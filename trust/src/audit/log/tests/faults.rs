@@ -1,0 +1,178 @@
+//! Every step of every thread fails, both before it was done and after.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::*;
+use crate::audit::checkpoint::Checkpoint;
+use crate::audit::disk::{read_if_there, read_tile};
+use crate::audit::merkle::root_at;
+use crate::audit::tiles::{TileError, decode_hashes, stored_hash};
+
+/// Lets one step fail, and with it, if the process is to die there, all that follow.
+struct Plan {
+    steps_left: usize,
+    when: When,
+    dies: bool,
+    failed: bool,
+}
+
+impl Plan {
+    fn step(&mut self, when: When) -> io::Result<()> {
+        if self.failed && self.dies {
+            return Err(io::Error::other("the process has died"));
+        }
+        if self.failed || when != self.when {
+            return Ok(());
+        }
+        if self.steps_left == 0 {
+            self.failed = true;
+            return Err(io::Error::other("injected fault"));
+        }
+        self.steps_left -= 1;
+        Ok(())
+    }
+}
+
+/// Indices acknowledged, with what the caller knows was recorded under each.
+type Acknowledged = BTreeMap<u64, EntryId>;
+
+async fn work(log: &AuditLog, acknowledged: &mut Acknowledged) {
+    for _ in 0..3 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..50 {
+            let log = log.clone();
+            tasks.spawn(async move {
+                let mut acknowledged = Vec::new();
+                if let Ok(entry) = log.begin(opening(number)).await {
+                    let id = entry.id();
+                    acknowledged.push((entry.index(), id));
+                    let receipt = entry.complete(answered()).await;
+                    acknowledged.extend(receipt.map(|receipt| (receipt.completion, id)));
+                }
+                acknowledged
+            });
+        }
+        acknowledged.extend(tasks.join_all().await.into_iter().flatten());
+        // Refused where the fault has struck already.
+        let _ = log.flush().await;
+    }
+}
+
+fn checkpoint(directory: &Path, key: &VerifierKey) -> Checkpoint {
+    let note = read_if_there(&directory.join("checkpoint")).unwrap().unwrap();
+    key.verify(std::str::from_utf8(&note).unwrap()).unwrap()
+}
+
+/// The root that the log has today at an earlier size.
+fn root_then(directory: &Path, size_now: u64, size_then: u64) -> crate::audit::merkle::Hash {
+    let read = |tile| decode_hashes(&read_tile(directory, tile).unwrap().unwrap());
+    root_at(size_then, |height, index| stored_hash::<TileError>(height, index, size_now, read)).unwrap()
+}
+
+/// Runs the work with one fault; returns whether there were that many steps.
+async fn survives(steps: usize, when: When, dies: bool) -> bool {
+    let directory = scratch();
+    let plan = Arc::new(Mutex::new(Plan { steps_left: steps, when, dies, failed: false }));
+    let step = |plan: &Arc<Mutex<Plan>>| {
+        let plan = Arc::clone(plan);
+        move |_: &str, when| plan.lock().unwrap().step(when)
+    };
+    let recovered = recover(directory.path(), ORIGIN).unwrap();
+    let key = recovered.signer.verifier().clone();
+    let tiles = Watched { storage: TileFiles::new(directory.path()), step: step(&plan) };
+    let journal = |storage| Watched { storage, step: step(&plan) };
+    let pace = Pace { segment_limit_bytes: 20_000, ..Pace::default() };
+    let mut acknowledged = Acknowledged::new();
+    let mut signed = None;
+    if let Ok(log) = AuditLog::start(recovered, journal, tiles, clock(), pace) {
+        work(&log, &mut acknowledged).await;
+        if let Err(error) = log.check() {
+            let refused = log.begin(opening(0)).await.map(|entry| entry.index());
+            assert_eq!(refused, Err(error.clone()));
+            assert!(matches!(error, AuditError::Unwritable { .. }));
+            assert_eq!(log.flush().await, Err(error));
+        }
+        drop(log);
+        signed = Some(checkpoint(directory.path(), &key));
+    }
+    drop(open(directory.path()));
+    let verified = verify_directory(directory.path()).unwrap_or_else(|error| panic!("step {steps}: {error}"));
+    let written = entries(directory.path(), verified.entries);
+    for (index, id) in acknowledged {
+        assert_eq!(written[index as usize].entry, id, "step {steps}: acknowledged entry {index}");
+    }
+    if let Some(signed) = signed {
+        let root = root_then(directory.path(), verified.entries, signed.size);
+        assert_eq!(root, signed.root, "step {steps}: a checkpoint that does not hold");
+    }
+    plan.lock().unwrap().failed
+}
+
+async fn every_step(when: When, dies: bool) {
+    let mut steps = 0;
+    while survives(steps, when, dies).await {
+        steps += 1;
+    }
+    assert!(steps > 30, "the work took only {steps} steps");
+}
+
+#[tokio::test]
+async fn each_step_fails_undone() {
+    every_step(When::Before, false).await;
+}
+
+#[tokio::test]
+async fn each_step_fails_though_done() {
+    every_step(When::After, false).await;
+}
+
+#[tokio::test]
+async fn the_process_dies_before_each_step() {
+    every_step(When::Before, true).await;
+}
+
+#[tokio::test]
+async fn the_process_dies_after_each_step() {
+    every_step(When::After, true).await;
+}
+
+#[tokio::test]
+async fn a_failed_sync_is_never_acknowledged_and_poisons_the_log() {
+    let directory = scratch();
+    let recovered = recover(directory.path(), ORIGIN).unwrap();
+    let mut syncs = 0;
+    let step = move |name: &str, when| {
+        syncs += usize::from((name, when) == ("sync", When::After));
+        if name == "sync" && syncs > 1 { Err(io::Error::other("disk on fire")) } else { Ok(()) }
+    };
+    let journal = |storage| Watched { storage, step };
+    let tiles = TileFiles::new(directory.path());
+    let log = AuditLog::start(recovered, journal, tiles, clock(), Pace::default()).unwrap();
+    let entry = log.begin(opening(1)).await.unwrap();
+    let unwritable = AuditError::Unwritable { cause: "disk on fire".to_owned() };
+    assert_eq!(entry.complete(answered()).await, Err(unwritable.clone()));
+    // The disk is well again, but what the failed sync left behind is not known.
+    assert_eq!(log.begin(opening(2)).await.map(|entry| entry.index()), Err(unwritable.clone()));
+    assert_eq!(log.check(), Err(unwritable));
+    drop(log);
+    record(&open(directory.path()), 1).await;
+    assert!(verify_directory(directory.path()).is_ok());
+}
+
+/// `/dev/full` takes an open file and refuses each write for lack of space.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_disk_refuses_all_work() {
+    let directory = scratch();
+    let recovered = recover(directory.path(), ORIGIN).unwrap();
+    std::fs::remove_file(directory.path().join("journal").join(journal::segment_name(0))).unwrap();
+    std::os::unix::fs::symlink("/dev/full", directory.path().join("journal").join(journal::segment_name(0))).unwrap();
+    let full = JournalFile::open(directory.path(), 0).unwrap();
+    let tiles = TileFiles::new(directory.path());
+    let log = AuditLog::start(recovered, |_| full, tiles, clock(), Pace::default()).unwrap();
+    let error = log.begin(opening(1)).await.map(|entry| entry.index()).unwrap_err();
+    assert!(error.to_string().contains("No space left"), "{error}");
+    assert!(error.to_string().contains("no work is done"), "{error}");
+    assert_eq!(log.begin(opening(2)).await.map(|entry| entry.index()), Err(error));
+}

@@ -1,0 +1,65 @@
+//! The audit log: an append-only Merkle log in which every action is opened before the work and
+//! completed before its answer leaves. **No entry, no action.**
+//!
+//! An action is two entries. [`AuditLog::begin`] writes the *opening* (who, on whose behalf, what,
+//! why) and returns when it is durable; only then may the work start. [`OpenEntry::complete`] writes
+//! the *completion* (how it ended, what the policy decided, how much was touched) and returns when
+//! that is durable; only then may the answer leave. Work that is dropped on the way is completed as
+//! abandoned; work cut off by a crash stays open for everyone to see. When the log cannot be
+//! written, nothing is done.
+//!
+//! # From a caller to a checkpoint
+//!
+//! ```text
+//! begin, complete ─► queue ─► writer ─► journal, one fdatasync a batch ─► callers go on
+//!                                 └───► publisher ─► tiles ─► signed checkpoint
+//! ```
+//!
+//! Two threads, because callers wait for the one and not for the other. The *writer* makes entries
+//! durable in the journal, as many with one wait for the disk as are queued. The *publisher* cuts
+//! durable entries into tiles and signs a checkpoint at most every
+//! [`PUBLISH_INTERVAL_MS`]; full tiles are synced before the checkpoint over them, so nothing signed
+//! is ever missing after a crash, and the journal is trimmed as far as they reach. The first
+//! failure of any write poisons the log: nothing is acknowledged until the process opens it again.
+//!
+//! # The files
+//!
+//! ```text
+//! checkpoint              signed tree head (C2SP tlog-checkpoint, signed-note)
+//! tile/<L>/<N>[.p/<W>]    hashes           (C2SP tlog-tiles)
+//! tile/entries/<N>[…]     the entries, JSON
+//! audit.vkey              the key that verifies the checkpoint
+//! audit.key               the key that signs it, for the owner alone
+//! journal/<first>         entries on their way into full tiles
+//! lock                    one writer at a time
+//! ```
+//!
+//! Hashing is RFC 6962, so programs of third parties can check the log; [`verify_directory`] does it
+//! here, from the files alone.
+//!
+//! # What it never does
+//!
+//! It never holds an identifier of a subject, a tag or a score: an [`Entry`] has no field for one.
+//! It never changes or removes an entry, never signs what is not durable, never drops bytes that an
+//! acknowledged entry may be in, and never repairs a log that disagrees with its own checkpoint.
+
+pub mod checkpoint;
+mod disk;
+pub mod entry;
+mod error;
+#[cfg(test)]
+mod fixtures;
+mod journal;
+mod log;
+pub mod merkle;
+mod publisher;
+mod recovery;
+pub mod tiles;
+mod verify;
+mod writer;
+
+pub use entry::{Completion, Decision, Entry, EntryError, EntryId, Opening, Outcome, Phase, Ruling};
+pub use error::AuditError;
+pub use journal::JournalError;
+pub use log::{AuditLog, OpenEntry, PUBLISH_INTERVAL_MS, Receipt};
+pub use verify::{TIME_TOLERANCE_MS, Verified, VerifyError, verify_directory, verify_directory_with};

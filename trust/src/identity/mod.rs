@@ -1,0 +1,232 @@
+//! Who a process is, and how it knows who the others are.
+//!
+//! An [`Identity`] is a key, its certificate and the federation's authorities. It opens and accepts
+//! connections under mutual TLS 1.3, signs statements and verifies those of others. A peer's role
+//! comes from the one SPIFFE ID in its certificate: never from a DNS name, an address or anything that
+//! the peer says. It decides who someone is, never what they may do.
+//!
+//! - [`spiffe`]: the names; [`reason`]: why somebody was refused
+//! - `credentials`, `authorities`, `tls`: loading, judging, handshaking
+//! - [`acceptor`], [`connections`], [`connector`]: connections in both directions, and their limits
+//! - [`statement`]: signatures that outlive a connection
+//! - [`development_ca`]: certificates for a demonstration and for tests, never for production
+
+pub mod acceptor;
+mod authorities;
+pub mod connections;
+pub mod connector;
+mod credentials;
+pub mod development_ca;
+pub mod limits;
+pub mod reason;
+pub mod spiffe;
+pub mod statement;
+mod tls;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use chrono::{DateTime, Utc};
+
+use crate::clock::Clock;
+use crate::error::{Kind, Refusal};
+
+pub use acceptor::{Incoming, PeerIdentity, TlsConnection, listen, peer};
+pub use connections::Connections;
+pub use connector::{ConnectSettings, connect, refusal_of};
+pub use credentials::TlsFiles;
+pub use development_ca::DevelopmentCa;
+pub use limits::{Limits, LimitsError};
+pub use reason::Reason;
+pub use spiffe::{Role, SpiffeId, SpiffeIdError};
+pub use statement::{Signature, SigningPurpose};
+
+use credentials::Credentials;
+use tls::Live;
+
+/// This process's identity, shared by everything that connects, accepts, signs or verifies.
+pub struct Identity {
+    files: TlsFiles,
+    clock: Clock,
+    id: SpiffeId,
+    live: Live,
+}
+
+/// What is wrong with a process's own credentials, an address or a statement.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// A file cannot be read.
+    #[error("{path} cannot be read ({kind}): check the path and its permissions")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        kind: std::io::ErrorKind,
+    },
+    /// A file is larger than any of its kind should be.
+    #[error("{path} is larger than {limit_bytes} bytes: check that it is the right file")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// Somebody else may read the private key.
+    #[error("{path} can be read by others: run `chmod 600` on it, and replace the key if they may have")]
+    KeyExposed {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The private key cannot be used.
+    #[error("{path} holds no usable private key: it must be one PKCS #8 key in PEM")]
+    Key {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The certificate file cannot be used.
+    #[error("{path} must hold 1 to 4 certificates in PEM, leaf first")]
+    Certificate {
+        /// The certificate file.
+        path: PathBuf,
+    },
+    /// Key and certificate are not of one pair.
+    #[error("{key} is not the key of {certificate}: configure the pair that was issued together")]
+    KeyMismatch {
+        /// The certificate file.
+        certificate: PathBuf,
+        /// The key file.
+        key: PathBuf,
+    },
+    /// The authorities file cannot be used.
+    #[error("{path} must hold at least one authority's certificate in PEM, and nothing unreadable")]
+    Authorities {
+        /// The authorities file.
+        path: PathBuf,
+    },
+    /// The revocation list file cannot be used.
+    #[error("{path} must hold at least one revocation list in PEM, and nothing unreadable")]
+    Revocations {
+        /// The revocation list file.
+        path: PathBuf,
+    },
+    /// This process's own certificate would be refused by the others.
+    #[error("{path} would be refused by every other party. {reason}")]
+    OwnCertificate {
+        /// The certificate file.
+        path: PathBuf,
+        /// Why.
+        reason: Reason,
+    },
+    /// The files now name another party than at the start.
+    #[error("the certificate names another party than at the start: restart the process instead")]
+    AnotherParty,
+    /// An address to connect to is malformed.
+    #[error("an address must be HOST:PORT, such as node.example:7443 or [::1]:7443")]
+    Address,
+    /// A setting of a connection is out of range.
+    #[error(transparent)]
+    Limits(#[from] limits::LimitsError),
+    /// A connection, a certificate or a signature is refused.
+    #[error("{0}")]
+    Refused(Reason),
+    /// The TLS library refused its configuration or the key; a fault of the build or the key type.
+    #[error("the key cannot be used for TLS 1.3 ({0}): issue an ECDSA P-256 or Ed25519 key")]
+    Tls(String),
+}
+
+impl IdentityError {
+    /// Why a certificate or a signature was refused; `None` for faults of files and configuration.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::OwnCertificate { reason, .. } | Self::Refused(reason) => Some(*reason),
+            _ => None,
+        }
+    }
+}
+
+impl From<Reason> for IdentityError {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+impl From<IdentityError> for Refusal {
+    /// A peer learns why its own certificate or signature was refused, and nothing of our files.
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Refused(reason) => reason.into(),
+            IdentityError::Address => Refusal::new(Kind::BadInput, "bad_address", error.to_string()),
+            other => Refusal::internal("identity_fault", &other),
+        }
+    }
+}
+
+impl Identity {
+    /// Reads and judges the files.
+    ///
+    /// # Errors
+    /// [`IdentityError`] with the file at fault and what to do: a key that others may read, a pair that
+    /// does not fit, or a certificate that this federation would not accept at this moment.
+    pub fn load(files: &TlsFiles, clock: Clock) -> Result<Arc<Self>, IdentityError> {
+        let credentials = Credentials::load(files, &tls::provider(), tls::unix_time(&clock))?;
+        Ok(Arc::new(Self {
+            files: files.clone(),
+            clock,
+            id: credentials.id().clone(),
+            live: Arc::new(ArcSwap::from_pointee(credentials)),
+        }))
+    }
+
+    /// Reads the files again; the next handshake uses what they hold. On error the old stay in force.
+    ///
+    /// # Errors
+    /// As [`Identity::load`], and [`IdentityError::AnotherParty`] if the SPIFFE ID changed.
+    pub fn reload(&self) -> Result<(), IdentityError> {
+        let credentials = Credentials::load(&self.files, &tls::provider(), tls::unix_time(&self.clock))?;
+        if *credentials.id() != self.id {
+            return Err(IdentityError::AnotherParty);
+        }
+        self.live.store(Arc::new(credentials));
+        Ok(())
+    }
+
+    /// The name of this process.
+    pub fn id(&self) -> &SpiffeId {
+        &self.id
+    }
+
+    /// When this process's certificate expires.
+    pub fn expires(&self) -> DateTime<Utc> {
+        let seconds = self.live.load().own.not_after_s;
+        DateTime::from_timestamp(seconds, 0).unwrap_or(DateTime::UNIX_EPOCH)
+    }
+
+    /// TLS as spoken by a listener of this process.
+    ///
+    /// # Errors
+    /// [`IdentityError::Tls`] if the TLS library refuses the configuration.
+    pub fn server_config(&self) -> Result<Arc<rustls::ServerConfig>, IdentityError> {
+        tls::server_config(&self.live, &self.clock).map(Arc::new).map_err(|error| IdentityError::Tls(error.to_string()))
+    }
+
+    /// TLS as spoken by this process to exactly one party.
+    ///
+    /// # Errors
+    /// [`IdentityError::Tls`] if the TLS library refuses the configuration.
+    pub fn client_config(&self, expected: SpiffeId) -> Result<Arc<rustls::ClientConfig>, IdentityError> {
+        tls::client_config(&self.live, &self.clock, expected)
+            .map(Arc::new)
+            .map_err(|error| IdentityError::Tls(error.to_string()))
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+pub(crate) mod tests;

@@ -1,0 +1,12 @@
+//! What the gateway and the nodes share: who someone is, what they may do, what is written down about
+//! it, and how a question looks. It holds no data and starts no work of its own.
+
+pub mod audit;
+pub mod clock;
+pub mod error;
+pub mod guard;
+pub mod identity;
+pub mod observe;
+pub mod policy;
+pub mod question;
+pub mod serve;

@@ -1,0 +1,137 @@
+//! Which rules speak of an owner, a data set and an action, so that a decision reads few of them.
+//!
+//! Three levels: a data set's own bucket, else its owner's, else the bucket for everything. Each
+//! bucket already holds the rules of the wider ones, so exactly one bucket answers a request.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::rule::{Rule, Scope, owner_of};
+use super::{Action, PolicyError};
+
+/// Places of rules in buckets, at most: a rule for everything stands in every bucket of its actions.
+const PLACES_MAX: usize = 500_000;
+
+/// The rules that speak of one owner, data set and action.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    /// Name of the section of the casbin model that holds these rules.
+    pub(super) section: String,
+    /// Positions of the rules, in file order.
+    pub(super) rules: Vec<usize>,
+}
+
+#[derive(Debug, Default)]
+struct OwnerBuckets {
+    any: Option<Bucket>,
+    datasets: HashMap<String, Bucket>,
+}
+
+#[derive(Debug, Default)]
+struct ActionBuckets {
+    any: Option<Bucket>,
+    owners: HashMap<String, OwnerBuckets>,
+}
+
+/// All buckets of a policy.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    actions: HashMap<Action, ActionBuckets>,
+}
+
+/// Rules for all of an owner's data sets, and those for each by its name.
+type OfOwner = (BTreeSet<usize>, BTreeMap<String, BTreeSet<usize>>);
+
+#[derive(Default)]
+struct Sorted {
+    everything: BTreeSet<usize>,
+    owners: BTreeMap<String, OfOwner>,
+}
+
+impl Index {
+    /// Sorts rules into buckets.
+    ///
+    /// # Errors
+    /// [`PolicyError::TooManyRules`] when wide rules times narrow buckets is out of bounds.
+    pub(super) fn build(rules: &[Rule]) -> Result<Self, PolicyError> {
+        let mut numbering = Numbering::default();
+        let mut index = Self::default();
+        for (action, sorted) in sort(rules) {
+            let mut buckets = ActionBuckets { any: numbering.bucket(&[&sorted.everything])?, owners: HashMap::new() };
+            for (owner, (own, datasets)) in &sorted.owners {
+                let mut of_owner =
+                    OwnerBuckets { any: numbering.bucket(&[&sorted.everything, own])?, datasets: HashMap::new() };
+                for (dataset, narrow) in datasets {
+                    if let Some(bucket) = numbering.bucket(&[&sorted.everything, own, narrow])? {
+                        of_owner.datasets.insert(dataset.clone(), bucket);
+                    }
+                }
+                buckets.owners.insert(owner.clone(), of_owner);
+            }
+            index.actions.insert(action, buckets);
+        }
+        Ok(index)
+    }
+
+    /// The rules that speak of this; none when no rule does.
+    pub(super) fn find(&self, action: Action, owner: &str, dataset: Option<&str>) -> Option<&Bucket> {
+        let buckets = self.actions.get(&action)?;
+        let Some(of_owner) = buckets.owners.get(owner) else { return buckets.any.as_ref() };
+        dataset.and_then(|dataset| of_owner.datasets.get(dataset)).or(of_owner.any.as_ref())
+    }
+
+    /// Every bucket.
+    pub(super) fn buckets(&self) -> impl Iterator<Item = &Bucket> {
+        self.actions.values().flat_map(|buckets| {
+            let narrow = buckets.owners.values().flat_map(|owner| owner.any.iter().chain(owner.datasets.values()));
+            buckets.any.iter().chain(narrow)
+        })
+    }
+}
+
+fn sort(rules: &[Rule]) -> HashMap<Action, Sorted> {
+    let mut actions: HashMap<Action, Sorted> = HashMap::new();
+    for (position, rule) in rules.iter().enumerate() {
+        for action in &rule.actions {
+            let sorted = actions.entry(*action).or_default();
+            match &rule.scope {
+                Scope::Everything => {
+                    sorted.everything.insert(position);
+                }
+                Scope::Owners(owners) => {
+                    for owner in owners {
+                        sorted.owners.entry(owner.clone()).or_default().0.insert(position);
+                    }
+                }
+                Scope::Datasets(datasets) => {
+                    for dataset in datasets {
+                        let owner = owner_of(dataset).unwrap_or_default().to_owned();
+                        let narrow = &mut sorted.owners.entry(owner).or_default().1;
+                        narrow.entry(dataset.clone()).or_default().insert(position);
+                    }
+                }
+            }
+        }
+    }
+    actions
+}
+
+#[derive(Default)]
+struct Numbering {
+    buckets: usize,
+    places: usize,
+}
+
+impl Numbering {
+    fn bucket(&mut self, sets: &[&BTreeSet<usize>]) -> Result<Option<Bucket>, PolicyError> {
+        let rules: BTreeSet<usize> = sets.iter().flat_map(|set| set.iter().copied()).collect();
+        if rules.is_empty() {
+            return Ok(None);
+        }
+        self.buckets += 1;
+        self.places += rules.len();
+        if self.places > PLACES_MAX {
+            return Err(PolicyError::TooManyRules);
+        }
+        Ok(Some(Bucket { section: format!("p{}", self.buckets), rules: rules.into_iter().collect() }))
+    }
+}

@@ -1,0 +1,242 @@
+//! From casbin's yes or no to a decision that a person can read.
+//!
+//! Casbin says nothing about a default denial; here every refusal names the rule, what is missing or
+//! what does not hold. An allowance is checked against the same compiled rules before a permit is
+//! made, and obligations of all rules that allow are combined to the strictest.
+
+use std::sync::Arc;
+
+use super::decision::reason;
+use super::engine::{Engine, denies};
+use super::request::{attribute, kind};
+use super::rule::{Effect, Outcome, Rule, is_name, owner_of};
+use super::schema::Facts;
+use super::{Decision, Denial, Hold, Obligations, Permit, Request};
+
+/// Decides one request.
+pub(super) fn decide(engine: &Engine, policy_hash: &Arc<str>, request: &Request) -> Decision {
+    let target = match Target::of(request) {
+        Ok(target) => target,
+        Err(denial) => return Decision::Deny(denial),
+    };
+    let Some(bucket) = engine.index().find(request.action, target.owner, target.dataset) else {
+        return Decision::Deny(no_rule_speaks(request, &target));
+    };
+    let facts = Arc::new(Facts::of(request));
+    let allowed = engine.enforce(bucket, &facts);
+    let judged: Vec<Judged<'_>> =
+        engine.rules(bucket).map(|rule| Judged { rule, outcome: rule.outcome(&facts) }).collect();
+    let refused = judged.iter().any(|judged| denies(judged.rule.effect, judged.outcome));
+    let granted = judged.iter().any(Judged::grants);
+    match allowed {
+        Some(true) if granted && !refused => grant(&judged, policy_hash, request, &target),
+        Some(false) if refused => Decision::Deny(refusal(&judged, &facts)),
+        Some(false) if !granted => Decision::Deny(default_denial(&judged, &facts, request, &target)),
+        _ => Decision::Deny(evaluation_failed()),
+    }
+}
+
+/// What a request is about; without it no index can be asked.
+struct Target<'a> {
+    owner: &'a str,
+    dataset: Option<&'a str>,
+    kind: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// A rule that names an owner or a data set cannot be passed by leaving the name out or by
+    /// spelling it in another way: such a request is denied before any rule is read.
+    fn of(request: &'a Request) -> Result<Self, Denial> {
+        let named = |name| request.resource.text(name).filter(|text| is_name(text));
+        let dataset = named(attribute::DATASET);
+        let kind = named(attribute::KIND).filter(|kind| kind::ALL.contains(kind));
+        match (named(attribute::OWNER), kind) {
+            (None, _) => Err(incomplete(attribute::OWNER)),
+            (_, None) => Err(incomplete(attribute::KIND)),
+            (Some(owner), Some(kind)) => {
+                let given = request.resource.iter().any(|(name, _)| name == attribute::DATASET);
+                if (given || kind == kind::DATASET) && dataset.and_then(owner_of) != Some(owner) {
+                    return Err(incomplete(attribute::DATASET));
+                }
+                Ok(Self { owner, dataset, kind })
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        self.dataset.map_or_else(|| format!("{}:{}", self.owner, self.kind), str::to_owned)
+    }
+}
+
+struct Judged<'a> {
+    rule: &'a Rule,
+    outcome: Outcome,
+}
+
+impl Judged<'_> {
+    fn grants(&self) -> bool {
+        self.outcome == Outcome::Met && self.rule.effect != Effect::Deny
+    }
+}
+
+fn grant(judged: &[Judged<'_>], policy_hash: &Arc<str>, request: &Request, target: &Target<'_>) -> Decision {
+    let granting: Vec<&Rule> = judged.iter().filter(|judged| judged.grants()).map(|judged| judged.rule).collect();
+    if request.action.is_question()
+        && let Some(denial) = violated(&granting, request)
+    {
+        return Decision::Deny(denial);
+    }
+    if let Some(rule) = granting.iter().find(|rule| rule.effect == Effect::Hold) {
+        return Decision::Hold(Hold {
+            rule: rule.id.clone(),
+            owner_role: rule.release_by.clone(),
+            policy_hash: Arc::clone(policy_hash),
+        });
+    }
+    match granting.iter().map(|rule| rule.obligations).reduce(Obligations::strictest) {
+        Some(obligations) => Decision::Allow(Permit {
+            action: request.action,
+            resource: target.name(),
+            rules: granting.iter().map(|rule| rule.id.clone()).collect(),
+            policy_hash: Arc::clone(policy_hash),
+            obligations,
+        }),
+        None => Decision::Deny(evaluation_failed()),
+    }
+}
+
+/// The obligation that the question itself breaks, if any.
+fn violated(granting: &[&Rule], request: &Request) -> Option<Denial> {
+    let (wanted, top) = (request.context.minimum_datasets, request.context.top);
+    let strict = granting.iter().max_by_key(|rule| rule.obligations.minimum_datasets)?;
+    let minimum = strict.obligations.minimum_datasets;
+    if wanted < minimum {
+        return Some(Denial {
+            reason: reason::TOO_FEW_DATASETS,
+            rule: Some(strict.id.clone()),
+            missing: Vec::new(),
+            explanation: format!(
+                "Rule `{}` opens a subject only when at least {minimum} data sets hold it, and the question asks for \
+                 {wanted}. Set its minimum of data sets to {minimum} or more.",
+                strict.id
+            ),
+        });
+    }
+    let tight = granting.iter().min_by_key(|rule| rule.obligations.maximum_results)?;
+    let maximum = tight.obligations.maximum_results;
+    (top == 0 || top > maximum).then(|| Denial {
+        reason: reason::TOO_MANY_RESULTS,
+        rule: Some(tight.id.clone()),
+        missing: Vec::new(),
+        explanation: format!(
+            "Rule `{}` releases 1 to {maximum} results, and the question asks for {top}. Ask for the top {maximum} or \
+             fewer.",
+            tight.id
+        ),
+    })
+}
+
+/// A deny rule stands against the request, or a deny or hold rule cannot be judged.
+fn refusal(judged: &[Judged<'_>], facts: &Facts) -> Denial {
+    let met = judged.iter().find(|judged| judged.rule.effect == Effect::Deny && judged.outcome == Outcome::Met);
+    if let Some(Judged { rule, .. }) = met {
+        return Denial {
+            reason: reason::DENIED_BY_RULE,
+            rule: Some(rule.id.clone()),
+            missing: Vec::new(),
+            explanation: format!("Rule `{}` forbids this. Only the owner's security officer can change it.", rule.id),
+        };
+    }
+    let Some(unknown) = judged.iter().find(|judged| denies(judged.rule.effect, judged.outcome)) else {
+        return evaluation_failed();
+    };
+    let missing = missing(unknown.rule, facts);
+    Denial {
+        reason: reason::MISSING_ATTRIBUTE,
+        rule: Some(unknown.rule.id.clone()),
+        explanation: format!(
+            "Rule `{}` must be able to read {} before anything is allowed. Have your agency supply it.",
+            unknown.rule.id,
+            missing.join(", ")
+        ),
+        missing,
+    }
+}
+
+/// No rule allows it: names the rule that came nearest. That is one written for the asker's agency and
+/// role if there is any, then the one with the fewest faults, then the first.
+fn default_denial(judged: &[Judged<'_>], facts: &Facts, request: &Request, target: &Target<'_>) -> Denial {
+    let nearest =
+        judged.iter().filter(|judged| judged.rule.effect != Effect::Deny).map(|judged| judged.rule).min_by_key(
+            |rule| {
+                let faults = rule.conditions.iter().filter(|condition| condition.holds(facts) != Some(true));
+                (faults.clone().filter(|condition| condition.addresses()).count(), faults.count())
+            },
+        );
+    let Some(rule) = nearest else { return no_rule_speaks(request, target) };
+    let faults: Vec<String> = rule
+        .conditions
+        .iter()
+        .filter(|condition| condition.holds(facts) != Some(true))
+        .map(|condition| {
+            let absent = if condition.holds(facts).is_none() { " (it is missing or not of its type)" } else { "" };
+            format!("{}{absent}", condition.describe())
+        })
+        .collect();
+    let reason =
+        if rule.outcome(facts) == Outcome::Unknown { reason::MISSING_ATTRIBUTE } else { reason::NO_RULE_ALLOWS };
+    Denial {
+        reason,
+        rule: Some(rule.id.clone()),
+        missing: missing(rule, facts),
+        explanation: format!(
+            "No rule allows {} on {}. Nearest is rule `{}`: {}.",
+            request.action,
+            target.name(),
+            rule.id,
+            faults.join("; ")
+        ),
+    }
+}
+
+fn missing(rule: &Rule, facts: &Facts) -> Vec<String> {
+    let mut names: Vec<String> = rule.conditions.iter().flat_map(|condition| condition.missing(facts)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn no_rule_speaks(request: &Request, target: &Target<'_>) -> Denial {
+    Denial {
+        reason: reason::NO_RULE_ALLOWS,
+        rule: None,
+        missing: Vec::new(),
+        explanation: format!(
+            "No rule allows anyone {} on {}. Check the name; if it is right, its owner has to write a rule.",
+            request.action,
+            target.name()
+        ),
+    }
+}
+
+fn incomplete(name: &str) -> Denial {
+    Denial {
+        reason: reason::MISSING_ATTRIBUTE,
+        rule: None,
+        missing: vec![format!("resource.{name}")],
+        explanation: format!(
+            "The request must name resource.{name} in its exact form: an owner such as cbp, a data set such as \
+             cbp.crossings, a kind such as dataset."
+        ),
+    }
+}
+
+fn evaluation_failed() -> Denial {
+    Denial {
+        reason: reason::EVALUATION_FAILED,
+        rule: None,
+        missing: Vec::new(),
+        explanation: "The policy could not be evaluated, so nothing is allowed. Tell the operator of this process."
+            .to_owned(),
+    }
+}

@@ -1,0 +1,314 @@
+//! A question as a TOML file, strict: an unknown key is an error, never a silent nothing.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use serde::Deserialize;
+
+use super::{Comparison, Indicator, Measure, Operator, Question, Value, Window};
+use crate::error::Refusal;
+
+/// Identifiers in one look-up, at most.
+pub const LOOKUP_MAX: usize = 1_000;
+
+/// What a question file holds: the question and, for a look-up, the subjects looked up.
+#[derive(Clone)]
+pub struct QuestionFile {
+    /// The question.
+    pub question: Question,
+    /// Identifiers of the question's subject type; empty for a question about all subjects.
+    pub lookup: Vec<String>,
+}
+
+/// Reads a question from the text of a TOML file.
+///
+/// # Errors
+/// A [`Refusal`] of kind bad input that names the line or the key.
+pub fn parse_question(text: &str) -> Result<QuestionFile, Refusal> {
+    let file: File = toml::from_str(text).map_err(|error| {
+        let mut message = String::from("The question file cannot be read");
+        if let Some(span) = error.span() {
+            let line = text.get(..span.start).unwrap_or(text).lines().count().max(1);
+            message.push_str(&format!(" near line {line}"));
+        }
+        Refusal::bad_input("question_file", format!("{message}: {}", error.message()))
+    })?;
+    file.into_question()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    title: String,
+    subject: String,
+    purpose: String,
+    #[serde(default)]
+    case_number: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default = "default_minimum_datasets")]
+    minimum_datasets: u32,
+    #[serde(default = "default_top")]
+    top: u32,
+    #[serde(default = "default_deadline_seconds")]
+    deadline_seconds: f64,
+    #[serde(default)]
+    window: FileWindow,
+    indicator: Vec<FileIndicator>,
+    #[serde(default)]
+    lookup: Vec<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FileWindow {
+    from: Option<toml::Value>,
+    until: Option<toml::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileIndicator {
+    dataset: String,
+    #[serde(default)]
+    identifier: String,
+    #[serde(default = "default_measure")]
+    measure: String,
+    half_at: Option<u32>,
+    half_life_hours: Option<u32>,
+    #[serde(default = "default_weight")]
+    weight: f64,
+    #[serde(default)]
+    required: bool,
+    #[serde(default, rename = "where")]
+    filter: Vec<FileComparison>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileComparison {
+    attribute: String,
+    #[serde(rename = "is")]
+    operator: String,
+    value: toml::Value,
+}
+
+fn default_minimum_datasets() -> u32 {
+    2
+}
+
+fn default_top() -> u32 {
+    20
+}
+
+fn default_deadline_seconds() -> f64 {
+    30.0
+}
+
+fn default_measure() -> String {
+    "presence".to_owned()
+}
+
+fn default_weight() -> f64 {
+    1.0
+}
+
+impl File {
+    fn into_question(self) -> Result<QuestionFile, Refusal> {
+        if self.lookup.len() > LOOKUP_MAX {
+            return Err(Refusal::bad_input(
+                "lookup_too_long",
+                format!("A look-up takes at most {LOOKUP_MAX} identifiers; split the list."),
+            ));
+        }
+        let question = Question {
+            title: self.title,
+            subject: self.subject,
+            indicators: self.indicator.into_iter().map(FileIndicator::into_indicator).collect::<Result<_, _>>()?,
+            window: Window {
+                from_ms: self.window.from.as_ref().map(|v| moment("window.from", v)).transpose()?,
+                until_ms: self.window.until.as_ref().map(|v| moment("window.until", v)).transpose()?,
+            },
+            minimum_datasets: self.minimum_datasets,
+            top: self.top,
+            purpose: self.purpose,
+            case_number: self.case_number,
+            reason: self.reason,
+            // A float that is no number or out of range saturates and is refused by `validate`.
+            deadline_ms: (self.deadline_seconds * 1000.0) as u32,
+        };
+        question.validate()?;
+        Ok(QuestionFile { question, lookup: self.lookup })
+    }
+}
+
+impl FileIndicator {
+    fn into_indicator(self) -> Result<Indicator, Refusal> {
+        if !(0.0..=10.0).contains(&self.weight) {
+            return Err(Refusal::bad_input("weight_out_of_range", "A weight must be 0 to 10."));
+        }
+        Ok(Indicator {
+            measure: measure(&self)?,
+            dataset: self.dataset,
+            identifier: self.identifier,
+            filter: self.filter.into_iter().map(FileComparison::into_comparison).collect::<Result<_, _>>()?,
+            weight_thousandths: (self.weight * 1000.0).round() as u32,
+            required: self.required,
+        })
+    }
+}
+
+fn measure(indicator: &FileIndicator) -> Result<Measure, Refusal> {
+    match (indicator.measure.as_str(), indicator.half_at, indicator.half_life_hours) {
+        ("presence", None, None) => Ok(Measure::Presence),
+        ("frequency", Some(half_at), None) => Ok(Measure::Frequency { half_at }),
+        ("recency", None, Some(half_life_hours)) => Ok(Measure::Recency { half_life_hours }),
+        ("presence" | "frequency" | "recency", _, _) => Err(Refusal::bad_input(
+            "measure_settings",
+            "`frequency` takes `half_at`, `recency` takes `half_life_hours`, `presence` takes neither.",
+        )),
+        (other, _, _) => Err(Refusal::bad_input(
+            "measure_unknown",
+            format!("`{other}` is no measure; use presence, frequency or recency."),
+        )),
+    }
+}
+
+impl FileComparison {
+    fn into_comparison(self) -> Result<Comparison, Refusal> {
+        let operator = match self.operator.as_str() {
+            "=" => Operator::Equal,
+            "!=" => Operator::NotEqual,
+            "<" => Operator::Less,
+            "<=" => Operator::AtMost,
+            ">" => Operator::Greater,
+            ">=" => Operator::AtLeast,
+            "one of" => Operator::OneOf,
+            other => {
+                return Err(Refusal::bad_input(
+                    "operator_unknown",
+                    format!("`{other}` is no comparison; use =, !=, <, <=, >, >= or \"one of\"."),
+                ));
+            }
+        };
+        let values = match self.value {
+            toml::Value::Array(values) => values.iter().map(|v| value(&self.attribute, v)).collect::<Result<_, _>>()?,
+            single => vec![value(&self.attribute, &single)?],
+        };
+        Ok(Comparison { attribute: self.attribute, operator, values })
+    }
+}
+
+fn value(attribute: &str, value: &toml::Value) -> Result<Value, Refusal> {
+    Ok(match value {
+        toml::Value::String(text) => Value::Text(text.clone()),
+        toml::Value::Integer(number) => Value::Integer(*number),
+        toml::Value::Float(number) => Value::Decimal(*number),
+        toml::Value::Boolean(flag) => Value::Boolean(*flag),
+        toml::Value::Datetime(_) => Value::TimeMs(moment(attribute, value)?),
+        toml::Value::Array(_) | toml::Value::Table(_) => {
+            return Err(Refusal::bad_input("filter_value", format!("`{attribute}` is compared with a list of lists.")));
+        }
+    })
+}
+
+/// A date, or a date and time with its zone, as text or as a TOML date; a date means its midnight in UTC.
+fn moment(name: &str, value: &toml::Value) -> Result<i64, Refusal> {
+    let text = match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Datetime(datetime) => datetime.to_string(),
+        _ => String::new(),
+    };
+    let parsed = DateTime::parse_from_rfc3339(&text).map(|moment| moment.with_timezone(&Utc)).or_else(|_| {
+        NaiveDate::parse_from_str(&text, "%Y-%m-%d").map(|day| NaiveDateTime::new(day, NaiveTime::MIN).and_utc())
+    });
+    parsed.map(|moment| moment.timestamp_millis()).map_err(|_| {
+        Refusal::bad_input(
+            "time_unreadable",
+            format!("`{name}` must be a date (2026-01-31) or a time with its zone (2026-01-31T08:00:00Z)."),
+        )
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = r#"
+        title = "Phones that cross and call"
+        subject = "phone"
+        purpose = "counter-narcotics"
+        case_number = "HSI-2026-0117"
+        reason = "link analysis"
+        minimum_datasets = 2
+        top = 5
+        deadline_seconds = 2.5
+        [window]
+        from = 2026-01-01
+        until = "2026-02-01T00:00:00Z"
+        [[indicator]]
+        dataset = "cbp.crossings"
+        measure = "frequency"
+        half_at = 10
+        weight = 0.5
+        required = true
+        where = [
+            { attribute = "port", is = "one of", value = ["2304", "2305"] },
+            { attribute = "crossings", is = ">=", value = 3 },
+        ]
+        [[indicator]]
+        dataset = "hsi.calls"
+        identifier = "caller"
+    "#;
+
+    #[test]
+    fn a_whole_file_is_read_and_survives_the_wire() {
+        let question = parse_question(WHOLE).unwrap().question;
+        assert_eq!(question.deadline_ms, 2_500);
+        assert_eq!(question.window.from_ms, Some(1_767_225_600_000));
+        assert_eq!(question.window.until_ms, Some(1_769_904_000_000));
+        assert_eq!(question.indicators[0].weight_thousandths, 500);
+        assert_eq!(question.indicators[0].filter[0].values.len(), 2);
+        assert_eq!(question.indicators[1].measure, Measure::Presence);
+        let wire = sallyport_proto::common::v1::Question::from(&question);
+        assert_eq!(Question::try_from(wire).unwrap(), question);
+    }
+
+    #[test]
+    fn each_fault_has_its_reason() {
+        let faults = [
+            ("subject = 1", "question_file"),
+            ("title = \"unfinished", "question_file"),
+            (&*WHOLE.replace("top = 5", "tip = 5"), "question_file"),
+            (&*WHOLE.replace("top = 5", "top = 10001"), "top_out_of_range"),
+            (&*WHOLE.replace("\"frequency\"", "\"frequent\""), "measure_unknown"),
+            (&*WHOLE.replace("half_at = 10", ""), "measure_settings"),
+            (&*WHOLE.replace("half_at = 10", "half_at = 0"), "half_at_out_of_range"),
+            (&*WHOLE.replace("weight = 0.5", "weight = -1"), "weight_out_of_range"),
+            (&*WHOLE.replace("is = \">=\"", "is = \"like\""), "operator_unknown"),
+            (&*WHOLE.replace("[\"2304\", \"2305\"]", "[]"), "filter_value_count"),
+            (&*WHOLE.replace("\"cbp.crossings\"", "\"crossings\""), "dataset_name"),
+            (&*WHOLE.replace("2026-01-01", "2027-01-01"), "window_empty"),
+            (&*WHOLE.replace("2026-01-01", "\"soon\""), "time_unreadable"),
+            (&*WHOLE.replace("2.5", "-3"), "deadline_out_of_range"),
+            (&*WHOLE.replace("\"counter-narcotics\"", "\" \""), "purpose_missing"),
+        ];
+        for (text, reason) in faults {
+            match parse_question(text) {
+                Err(refusal) => assert_eq!(refusal.reason, reason, "{}", refusal.message),
+                Ok(_) => panic!("expected {reason}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_threshold_needs_as_many_different_data_sets() {
+        let mut question = parse_question(WHOLE).unwrap().question;
+        question.validate_threshold(false).unwrap();
+        question.indicators[1].dataset = "cbp.crossings".to_owned();
+        assert_eq!(question.validate_threshold(false).unwrap_err().reason, "minimum_datasets_too_large");
+        question.validate_threshold(true).unwrap();
+        question.minimum_datasets = 1;
+        assert_eq!(question.validate_threshold(false).unwrap_err().reason, "minimum_datasets_too_small");
+    }
+}

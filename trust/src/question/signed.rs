@@ -1,0 +1,392 @@
+//! A question under its home node's signature, with a commitment in place of each indicator.
+//!
+//! The signature covers every indicator through its commitment, while each reader gets only the
+//! openings that are its own: nothing can be exchanged, and nobody reads what another agency is asked.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+use sallyport_proto::common::v1 as pb;
+use sha2::{Digest, Sha256};
+
+use super::{INDICATORS_MAX, Indicator, Question, TEXT_BYTES_MAX, Window};
+use crate::{
+    error::{Kind, Refusal},
+    identity::{Identity, Role, Signature, SigningPurpose},
+    policy::{Action, Attributes, Context, Request},
+};
+
+/// What a question's signature is for; part of the signed bytes.
+const SIGNED_AS: SigningPurpose = SigningPurpose::new("question");
+/// A question older than this is stale, in milliseconds.
+pub const AGE_MAX_MS: i64 = 120_000;
+/// How far another party's clock may be ahead of ours, in milliseconds.
+pub const SKEW_MAX_MS: i64 = 30_000;
+/// Ranges of locators in one look-up, at most.
+const RANGES_MAX: usize = super::file::LOOKUP_MAX;
+
+/// Attributes of the asking person, as their home node vouches for them.
+pub type Asker = BTreeMap<String, String>;
+
+/// SHA-256 of a question's signed bytes: names the question everywhere, and keys its join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QuestionId(pub [u8; 32]);
+
+impl QuestionId {
+    fn of(header: &[u8]) -> Self {
+        Self(Sha256::new().chain_update(b"sallyport question v1").chain_update(header).finalize().into())
+    }
+}
+
+impl std::fmt::Display for QuestionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Stands for one indicator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commitment {
+    /// Hash over the indicator and its salt.
+    pub digest: [u8; 32],
+    /// Where the polynomial of shares is evaluated for this data set; 1 to 32.
+    pub share_point: u8,
+}
+
+/// The locators whose first `bits` bits are `prefix`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LocatorRange {
+    /// 0 to 64.
+    pub bits: u32,
+    /// In the low bits.
+    pub prefix: u64,
+}
+
+/// The part of a question that every contributor reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is documented in common.proto, message QuestionHeader")]
+pub struct Header {
+    pub nonce: [u8; 32],
+    pub federation: String,
+    pub epoch_digest: [u8; 32],
+    pub home_agency: String,
+    pub asker: Asker,
+    pub purpose: String,
+    pub case_number: String,
+    pub reason: String,
+    pub subject: String,
+    pub window: Window,
+    pub minimum_datasets: u32,
+    pub top: u32,
+    pub deadline_ms: u32,
+    pub issued_at_ms: i64,
+    pub commitments: Vec<Commitment>,
+    pub ranges: Vec<LocatorRange>,
+}
+
+/// A question as its home node writes it, before it is signed.
+pub struct WrittenQuestion {
+    header: Vec<u8>,
+    openings: Vec<pb::Opening>,
+}
+
+/// Where and when a question is written.
+pub struct Circumstances {
+    /// Trust domain.
+    pub federation: String,
+    /// Digest of the epoch's statements.
+    pub epoch_digest: [u8; 32],
+    /// The agency whose node signs.
+    pub home_agency: String,
+    /// The asking person.
+    pub asker: Asker,
+    /// Milliseconds since 1970.
+    pub issued_at_ms: i64,
+    /// For a look-up: where its subjects are hidden. The asker's list then is one more indicator.
+    pub lookup: Option<Vec<LocatorRange>>,
+}
+
+impl WrittenQuestion {
+    /// Writes a question down, each indicator under a commitment with a fresh salt.
+    ///
+    /// # Errors
+    /// When the machine gives no randomness, or the threshold does not fit the data sets.
+    pub fn write(question: &Question, circumstances: Circumstances) -> Result<Self, Refusal> {
+        question.validate()?;
+        question.validate_threshold(circumstances.lookup.is_some())?;
+        let mut openings = Vec::new();
+        let mut commitments = Vec::new();
+        let own_list = circumstances.lookup.is_some().then(Vec::new);
+        let encoded = question.indicators.iter().map(|i| pb::Indicator::from(i).encode_to_vec()).chain(own_list);
+        let points = share_points(question);
+        for (index, (indicator, share_point)) in (0u32..).zip(encoded.zip(points)) {
+            let salt: [u8; 32] = random()?;
+            commitments.push(Commitment { digest: commit(&salt, &indicator), share_point });
+            openings.push(pb::Opening { index, salt: salt.to_vec(), indicator });
+        }
+        let header = Header {
+            nonce: random()?,
+            federation: circumstances.federation,
+            epoch_digest: circumstances.epoch_digest,
+            home_agency: circumstances.home_agency,
+            asker: circumstances.asker,
+            purpose: question.purpose.clone(),
+            case_number: question.case_number.clone(),
+            reason: question.reason.clone(),
+            subject: question.subject.clone(),
+            window: question.window,
+            minimum_datasets: question.minimum_datasets,
+            top: question.top,
+            deadline_ms: question.deadline_ms,
+            issued_at_ms: circumstances.issued_at_ms,
+            commitments,
+            ranges: circumstances.lookup.unwrap_or_default(),
+        };
+        Ok(Self { header: pb::QuestionHeader::from(&header).encode_to_vec(), openings })
+    }
+
+    /// The question's name.
+    pub fn id(&self) -> QuestionId {
+        QuestionId::of(&self.header)
+    }
+
+    /// Puts the home node's signature under it.
+    ///
+    /// # Errors
+    /// When the identity cannot sign.
+    pub fn sign(self, identity: &Identity) -> Result<SignedQuestion, Refusal> {
+        let signature =
+            identity.sign(SIGNED_AS, &self.header).map_err(|error| Refusal::internal("signing_failed", &error))?;
+        Ok(SignedQuestion { header: self.header, signature, openings: self.openings })
+    }
+}
+
+/// The asker's own list comes after the indicators and counts as one more data set.
+fn share_points(question: &Question) -> Vec<u8> {
+    let mut points: BTreeMap<&str, u8> = BTreeMap::new();
+    let mut next = 1u8;
+    let mut given: Vec<u8> = question
+        .indicators
+        .iter()
+        .map(|indicator| {
+            *points.entry(&indicator.dataset).or_insert_with(|| {
+                let point = next;
+                next = next.saturating_add(1);
+                point
+            })
+        })
+        .collect();
+    given.push(next);
+    given
+}
+
+/// A question under its home node's signature, with the openings this holder may read.
+#[derive(Clone)]
+pub struct SignedQuestion {
+    header: Vec<u8>,
+    signature: Signature,
+    openings: Vec<pb::Opening>,
+}
+
+/// One opened indicator.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OpenedIndicator {
+    /// A data set's part of the question.
+    Dataset(Indicator),
+    /// The home node's own list of the subjects that are looked up.
+    OwnList,
+}
+
+/// A question whose signature, freshness and openings were verified.
+#[derive(Debug, Clone)]
+pub struct OpenedQuestion {
+    /// Its name.
+    pub id: QuestionId,
+    /// What every contributor reads.
+    pub header: Header,
+    /// What this reader was shown, by position.
+    pub indicators: BTreeMap<usize, OpenedIndicator>,
+}
+
+impl SignedQuestion {
+    /// The question's name.
+    pub fn id(&self) -> QuestionId {
+        QuestionId::of(&self.header)
+    }
+
+    /// What the question says of itself, not verified in any way: for the audit log alone.
+    pub fn claimed(&self) -> Option<Header> {
+        pb::QuestionHeader::decode(self.header.as_slice()).ok()?.try_into().ok()
+    }
+
+    /// The data set that the first opening names, not verified in any way: for the audit log alone.
+    pub fn claimed_dataset(&self) -> Option<String> {
+        let indicator = pb::Indicator::decode(self.openings.first()?.indicator.as_slice()).ok()?;
+        let name: String = indicator.dataset.chars().filter(char::is_ascii_graphic).take(128).collect();
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// The same question for a reader who may read one indicator only.
+    pub fn only(&self, index: usize) -> Self {
+        Self {
+            header: self.header.clone(),
+            signature: self.signature.clone(),
+            openings: self.openings.iter().filter(|opening| opening.index as usize == index).cloned().collect(),
+        }
+    }
+
+    /// Verifies signature, federation, freshness and openings.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with the reason `question_signature`, `question_wrong_signer`,
+    /// `question_wrong_federation`, `question_stale`, `question_from_the_future`,
+    /// `question_unreadable` or `question_opening`.
+    pub fn open(&self, identity: &Identity, now_ms: i64) -> Result<OpenedQuestion, Refusal> {
+        let signer = identity.verify(SIGNED_AS, &self.header, &self.signature).map_err(|error| {
+            tracing::warn!(%error, "a question's signature was refused");
+            Refusal::new(
+                Kind::Unauthenticated,
+                "question_signature",
+                "The question's signature does not hold: it was changed on its way, or the signing certificate is \
+                 not valid in this federation.",
+            )
+        })?;
+        let header = pb::QuestionHeader::decode(self.header.as_slice())
+            .map_err(|_| Refusal::bad_input("question_unreadable", "The question's header cannot be read."))?;
+        let header = Header::try_from(header)?;
+        header.validate()?;
+        if signer.role != (Role::Node { agency: header.home_agency.clone() }) {
+            return Err(Refusal::denied(
+                "question_wrong_signer",
+                "A question must be signed by the node of the asking person's own agency.",
+            ));
+        }
+        if header.federation != identity.id().federation || signer.federation != header.federation {
+            return Err(Refusal::denied("question_wrong_federation", "The question is for another federation."));
+        }
+        check_freshness(header.issued_at_ms, now_ms)?;
+        let indicators = self.openings.iter().map(|o| open_one(&header, o)).collect::<Result<_, _>>()?;
+        Ok(OpenedQuestion { id: QuestionId::of(&self.header), header, indicators })
+    }
+
+    /// To its wire form.
+    pub fn into_wire(self) -> pb::SignedQuestion {
+        pb::SignedQuestion { header: self.header, signature: Some(self.signature.into()), openings: self.openings }
+    }
+
+    /// From its wire form.
+    ///
+    /// # Errors
+    /// When the signature is missing or too much was sent.
+    pub fn from_wire(wire: pb::SignedQuestion) -> Result<Self, Refusal> {
+        let signature = wire
+            .signature
+            .ok_or_else(|| Refusal::new(Kind::Unauthenticated, "question_unsigned", "The question is not signed."))?;
+        if wire.openings.len() > INDICATORS_MAX + 1 {
+            return Err(Refusal::bad_input("question_opening", "The question opens more indicators than it may have."));
+        }
+        Ok(Self { header: wire.header, signature: signature.try_into()?, openings: wire.openings })
+    }
+}
+
+/// Refuses what is older or newer than a signed message may be.
+///
+/// # Errors
+/// `question_stale` or `question_from_the_future`.
+pub fn check_freshness(issued_at_ms: i64, now_ms: i64) -> Result<(), Refusal> {
+    if issued_at_ms < now_ms.saturating_sub(AGE_MAX_MS) {
+        return Err(Refusal::new(
+            Kind::Conflict,
+            "question_stale",
+            "The question is older than two minutes; ask it anew. If it is new, compare the clocks of both nodes.",
+        ));
+    }
+    if issued_at_ms > now_ms.saturating_add(SKEW_MAX_MS) {
+        return Err(Refusal::new(
+            Kind::Conflict,
+            "question_from_the_future",
+            "The question was signed more than 30 seconds in the future; compare the clocks of both nodes.",
+        ));
+    }
+    Ok(())
+}
+
+impl Header {
+    fn validate(&self) -> Result<(), Refusal> {
+        let texts =
+            [&self.federation, &self.home_agency, &self.purpose, &self.case_number, &self.reason, &self.subject];
+        let attributes = self.asker.iter().flat_map(|(name, value)| [name, value]);
+        let bounded = texts.into_iter().chain(attributes).all(|text| text.len() <= TEXT_BYTES_MAX)
+            && self.asker.len() <= 32
+            && (1..=INDICATORS_MAX + 1).contains(&self.commitments.len())
+            && self.ranges.len() <= RANGES_MAX
+            && self.ranges.iter().all(|range| range.bits <= 64)
+            && self.commitments.iter().all(|c| (1..=32).contains(&c.share_point))
+            && super::DEADLINE_MS.contains(&self.deadline_ms)
+            && (1..=super::TOP_MAX).contains(&self.top);
+        if !bounded {
+            return Err(Refusal::bad_input("question_out_of_bounds", "A part of the question is out of its bounds."));
+        }
+        if self.minimum_datasets < 2 || self.minimum_datasets as usize > self.share_point_count() {
+            return Err(Refusal::bad_input(
+                "minimum_datasets_too_large",
+                "The question needs more data sets to agree than it asks, or fewer than two.",
+            ));
+        }
+        Ok(())
+    }
+
+    fn share_point_count(&self) -> usize {
+        self.commitments.iter().map(|c| c.share_point).collect::<std::collections::BTreeSet<_>>().len()
+    }
+
+    /// What a policy is asked about this question, for a resource of the deciding party.
+    pub fn policy_request(&self, action: Action, resource: Attributes, at_ms: i64) -> Request {
+        Request {
+            subject: self.asker.clone().into_iter().collect(),
+            resource,
+            action,
+            context: Context {
+                purpose: self.purpose.clone(),
+                case_number: self.case_number.clone(),
+                reason: self.reason.clone(),
+                subject_type: self.subject.clone(),
+                minimum_datasets: self.minimum_datasets,
+                top: self.top,
+                at_ms,
+            },
+        }
+    }
+
+    /// True when the question looks up given subjects.
+    pub fn is_lookup(&self) -> bool {
+        !self.ranges.is_empty()
+    }
+}
+
+fn open_one(header: &Header, opening: &pb::Opening) -> Result<(usize, OpenedIndicator), Refusal> {
+    let refused =
+        || Refusal::bad_input("question_opening", "An indicator of the question is not the one that was signed.");
+    let index = opening.index as usize;
+    let commitment = header.commitments.get(index).ok_or_else(refused)?;
+    let salt: [u8; 32] = opening.salt.as_slice().try_into().map_err(|_| refused())?;
+    if commit(&salt, &opening.indicator) != commitment.digest {
+        return Err(refused());
+    }
+    if opening.indicator.is_empty() {
+        return Ok((index, OpenedIndicator::OwnList));
+    }
+    let indicator = pb::Indicator::decode(opening.indicator.as_slice()).map_err(|_| refused())?;
+    Ok((index, OpenedIndicator::Dataset(indicator.try_into()?)))
+}
+
+fn commit(salt: &[u8; 32], indicator: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(b"sallyport indicator v1").chain_update(salt).chain_update(indicator).finalize().into()
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Refusal> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| Refusal::internal("no_randomness", &"the machine's random generator failed"))?;
+    Ok(bytes)
+}
