@@ -61,6 +61,8 @@ fn list(node: &Node, trail: &mut Trail, request: DescribeRequest) -> Result<Vec<
 fn description(node: &Node, dataset: &Dataset) -> DatasetDescription {
     let manifest = node.holdings.manifest(&dataset.name).unwrap_or_default();
     let subjects = |name: &String| manifest.subjects.get(name).copied().unwrap_or_default();
+    // The tables do not tell which data set an identifier without a tag stands in: the worst is told.
+    let untagged = |kind, name| node.holdings.untagged_count(kind).min(subjects(name));
     let day = |moment_ms: i64| u32::try_from(moment_ms.div_euclid(86_400_000)).ok();
     DatasetDescription {
         name: dataset.name.clone(),
@@ -73,7 +75,7 @@ fn description(node: &Node, dataset: &Dataset) -> DatasetDescription {
             .map(|identifier| IdentifierDescription {
                 name: identifier.name.clone(),
                 r#type: identifier.kind.name().to_owned(),
-                tagged: subjects(&identifier.name),
+                tagged: subjects(&identifier.name) - untagged(identifier.kind, &identifier.name),
             })
             .collect(),
         attributes: dataset
@@ -88,7 +90,7 @@ fn description(node: &Node, dataset: &Dataset) -> DatasetDescription {
         has_time: dataset.time.is_some(),
         rows: manifest.rows,
         unusable: manifest.unusable.values().sum::<u64>() + manifest.unreadable,
-        untagged: 0,
+        untagged: dataset.identifier.iter().map(|i| untagged(i.kind, &i.name)).sum(),
         oldest_day: manifest.oldest_ms.and_then(day),
         newest_day: manifest.newest_ms.and_then(day),
         gaps: dataset.coverage.gaps.clone(),

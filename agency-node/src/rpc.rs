@@ -154,7 +154,7 @@ impl Desk for DeskService {
         Ok(Response::new(ReadinessResponse {
             epoch_agreed: self.0.agreed().is_ok(),
             identifiers: self.0.holdings.identifier_count(),
-            tagged: self.0.holdings.identifier_count().saturating_sub(self.0.holdings.untagged_count()),
+            tagged: self.0.holdings.identifier_count().saturating_sub(self.0.holdings.untagged_total()),
             ready: settled.ready,
             waiting_for: settled.waiting_for,
         }))

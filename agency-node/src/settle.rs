@@ -109,7 +109,7 @@ fn agreed(node: &Node, epoch: &Epoch) -> Result<Agreed, Refusal> {
 
 /// Tags every identifier that has none.
 async fn tag(node: &Node) -> Result<(), Refusal> {
-    if node.holdings.untagged_count() == 0 {
+    if node.holdings.untagged_total() == 0 {
         return Ok(());
     }
     let mut trail = begin(node, Action::Tag).await?;

@@ -250,7 +250,13 @@ impl Holdings {
         self.inner().subjects.values().map(Subjects::count).sum()
     }
 
-    pub(crate) fn untagged_count(&self) -> u64 {
+    /// Subjects of a type that have no tag yet.
+    pub(crate) fn untagged_count(&self, kind: IdentifierType) -> u64 {
+        self.inner().subjects.get(&kind).map_or(0, Subjects::untagged_count)
+    }
+
+    /// Subjects of all types that have no tag yet.
+    pub(crate) fn untagged_total(&self) -> u64 {
         self.inner().subjects.values().map(Subjects::untagged_count).sum()
     }
 

@@ -59,6 +59,7 @@ pub(super) fn write_policies(directory: &Path, nodes: usize) -> Result<(), Failu
     );
     let rules = [
         rule("analysts-ask", "\"ask\", \"look_up\", \"federate\"", "analyst", &analysts),
+        rule("analysts-read-catalog", "\"catalog\"", "analyst", &of_members),
         rule("nodes-link", "\"tag\", \"agree\", \"evaluate\", \"relay\", \"catalog\"", "node", &of_members),
         rule("gateway-accounts", "\"account\"", "gateway", ""),
     ];
