@@ -40,6 +40,7 @@ pub(crate) async fn settle(node: Arc<Node>) {
     with_patience(&node, || agree(&node)).await;
     wait_for(&node, "tagging identifiers together with the other nodes");
     with_patience(&node, || tag(&node)).await;
+    with_patience(&node, || order(&node)).await;
     let mut settled = node.settled.lock().unwrap_or_else(PoisonError::into_inner);
     *settled = Settled { ready: true, waiting_for: Vec::new() };
     tracing::info!("every data set can be asked");
@@ -66,7 +67,7 @@ async fn with_patience<F: Future<Output = Result<(), Refusal>>>(node: &Node, mut
 }
 
 /// Greets every member whose contribution is missing.
-async fn agree(node: &Node) -> Result<(), Refusal> {
+async fn agree(node: &Arc<Node>) -> Result<(), Refusal> {
     let missing = node.epoch.lock().await.missing();
     if !missing.is_empty() {
         let mut trail = begin(node, Action::Agree).await?;
@@ -76,6 +77,9 @@ async fn agree(node: &Node) -> Result<(), Refusal> {
     }
     let epoch = node.epoch.lock().await;
     let agreed = agreed(node, &epoch)?;
+    // Reads the tags that are kept: off the threads that answer calls.
+    let (opening, digest) = (node.clone(), agreed.digest);
+    blocking(move || opening.holdings.open_tags(&digest).map_err(Refusal::from)).await??;
     node.agreed.store(Some(Arc::new(agreed)));
     Ok(())
 }
@@ -97,7 +101,6 @@ fn agreed(node: &Node, epoch: &Epoch) -> Result<Agreed, Refusal> {
     let own = EpochKey::from_bytes(&epoch.tag_key.to_bytes()).map_err(|error| unusable(&error))?;
     let (others, keys) = agreed.peer_keys.into_iter().unzip();
     let keys = EpochKeys::new(node.config.federation.epoch, own, keys).map_err(|error| unusable(&error))?;
-    node.holdings.open_tags(&agreed.digest).map_err(Refusal::from)?;
     Ok(Agreed {
         digest: agreed.digest,
         locators: Locators::new(&agreed.secret),
@@ -105,6 +108,17 @@ fn agreed(node: &Node, epoch: &Epoch) -> Result<Agreed, Refusal> {
         keys: Arc::new(keys),
         others,
     })
+}
+
+/// Puts subjects in the order of the epoch, which look-ups need.
+async fn order(node: &Arc<Node>) -> Result<(), Refusal> {
+    let (node, agreed) = (node.clone(), node.agreed()?);
+    let types = node.holdings.identifier_types();
+    blocking(move || types.into_iter().for_each(|kind| drop(node.holdings.order(kind, &agreed.locators)))).await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Refusal::internal("background_work_failed", &error))
 }
 
 /// Tags every identifier that has none.

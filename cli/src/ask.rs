@@ -1,9 +1,14 @@
 //! `sallyport ask`: a question from a file, or a look-up.
 
-use std::{io::IsTerminal, path::PathBuf};
+mod lookup;
+
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
 
 use indicatif::ProgressBar;
-use sallyport_trust::question::{LOOKUP_MAX, QuestionFile, parse_question};
+use sallyport_trust::question::{Question, QuestionFile, parse_question};
 
 use crate::{answer, desk::Desk, failure::Failure, people::As};
 
@@ -13,16 +18,13 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Arguments of `sallyport ask`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The question, a TOML file.
-    file: PathBuf,
+    /// The question, a TOML file. Without one, the identifiers given are looked up in every data set
+    /// that can be asked.
+    file: Option<PathBuf>,
     #[command(flatten)]
     who: As,
-    /// Look up these identifiers of the question's subject type instead of ranking everyone; repeat it for more.
-    #[arg(long = "lookup", value_name = "IDENTIFIER", visible_aliases = ["phone", "plate", "vin", "passport", "container", "usdot", "device"])]
-    lookup: Vec<String>,
-    /// Look up the identifiers in this file, one a line.
-    #[arg(long, value_name = "FILE")]
-    lookup_file: Option<PathBuf>,
+    #[command(flatten)]
+    lookup: lookup::Arguments,
     /// One JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -30,28 +32,17 @@ pub(crate) struct Arguments {
 
 /// Asks and shows the answer.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let QuestionFile { question, mut lookup } = parse_question(&read(&arguments.file)?)?;
-    lookup.extend(arguments.lookup);
-    if let Some(file) = &arguments.lookup_file {
-        lookup.extend(read(file)?.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
-    }
-    if lookup.len() > LOOKUP_MAX {
-        return Err(Failure::input("lookup_too_long", format!("a look-up takes at most {LOOKUP_MAX} identifiers")));
-    }
+    let from_file = arguments.file.as_deref().map(read).transpose()?;
+    let from_file = from_file.map(|text| parse_question(&text)).transpose()?;
     let mut desk = Desk::of(&arguments.who.person()?)?;
-    let bar = if arguments.json || !std::io::stderr().is_terminal() {
-        ProgressBar::hidden()
-    } else {
-        ProgressBar::new_spinner()
+    let (question, lookup) = match from_file {
+        Some(QuestionFile { question, mut lookup }) => {
+            lookup.extend(arguments.lookup.identifiers(&question.subject)?);
+            (question, lookup)
+        }
+        None => arguments.lookup.question(&desk.catalog().await?)?,
     };
-    let answer = desk
-        .ask(&question, lookup, |progress| {
-            bar.set_message(format!("{} rows joined, {} matches", progress.rows_merged, progress.subjects_matched));
-            bar.tick();
-        })
-        .await;
-    bar.finish_and_clear();
-    let answer = answer?;
+    let answer = show_progress(&mut desk, &question, lookup, arguments.json).await?;
     if arguments.json {
         println!("{}", answer::to_json(&answer));
     } else {
@@ -60,7 +51,25 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(path: &PathBuf) -> Result<String, Failure> {
+async fn show_progress(
+    desk: &mut Desk,
+    question: &Question,
+    lookup: Vec<String>,
+    quiet: bool,
+) -> Result<sallyport_proto::node::v1::DeskAnswer, Failure> {
+    let visible = !quiet && std::io::stderr().is_terminal();
+    let bar = if visible { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let answer = desk
+        .ask(question, lookup, |progress| {
+            bar.set_message(format!("{} rows joined, {} matches", progress.rows_merged, progress.subjects_matched));
+            bar.tick();
+        })
+        .await;
+    bar.finish_and_clear();
+    Ok(answer?)
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
     let unreadable = |what: String| Failure::input("file_unreadable", format!("{}: {what}", path.display()));
     let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
     if size > FILE_BYTES_MAX {

@@ -73,7 +73,7 @@ fn dataset_json(dataset: &DatasetDescription) -> Value {
 fn print_node(node: &NodeCatalog) {
     println!("\n{}", node.agency);
     if node.outcome() != Outcome::Answered {
-        println!("  did not list anything: {}", node.reason);
+        println!("  lists nothing to you now [{}]", node.reason);
         return;
     }
     let rows = node.datasets.iter().map(|dataset| {
@@ -83,15 +83,17 @@ fn print_node(node: &NodeCatalog) {
             dataset.name.clone(),
             dataset.title.clone(),
             dataset.rows.to_string(),
-            format!(
-                "{} to {}",
-                day(dataset.oldest_day).unwrap_or_else(|| "?".to_owned()),
-                day(dataset.newest_day).unwrap_or_else(|| "?".to_owned())
-            ),
+            match (day(dataset.oldest_day), day(dataset.newest_day)) {
+                (Some(oldest), Some(newest)) => format!("{oldest} to {newest}"),
+                _ => "no times".to_owned(),
+            },
             identifiers.collect::<Vec<_>>().join(", "),
             attributes.collect::<Vec<_>>().join(", "),
             dataset.gaps.join("; "),
         ]
     });
-    print_table(&["data set", "what it is", "rows", "from", "subjects by", "filters", "not recorded"], rows.collect());
+    print_table(
+        &["data set", "what it is", "rows", "period", "subjects by", "filters", "not recorded"],
+        rows.collect(),
+    );
 }

@@ -91,21 +91,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let truth = compare(&directory, &answer)?;
     if arguments.json {
         let mut object = answer::to_json(&answer);
-        object["truth"] = json!({ "planted": truth.planted, "found": truth.found, "in_order": truth.in_order });
+        object["truth"] = json!({ "planted": truth.planted.len(), "found": truth.found, "in_order": truth.in_order });
         println!("{object}");
     } else {
         answer::print(&answer);
         story.tell(&format!(
-            "\n{} subjects were planted in the data; {} of them are the first {}{}.",
-            truth.planted,
+            "\n{0} subjects were planted in the data; {1} of them are the first {0}{2}.",
+            truth.planted.len(),
             truth.found,
-            truth.planted,
             if truth.in_order { ", in the right order" } else { "" }
         ));
     }
     if arguments.keep {
         if !arguments.json {
-            next_commands(&directory, "Everything keeps running until Ctrl-C. In another terminal:");
+            next_commands(&directory, &truth.planted, "Everything keeps running until Ctrl-C. In another terminal:");
         }
         let _ = tokio::signal::ctrl_c().await;
     }
@@ -113,9 +112,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     federation.end();
     verify_logs(&logs, &story)?;
     if !arguments.keep && !arguments.json {
-        next_commands(&directory, "To go on, run it again with `--keep` and in another terminal:");
+        next_commands(&directory, &truth.planted, "To go on, run it again with `--keep` and in another terminal:");
     }
-    if truth.found < truth.planted {
+    if truth.found < truth.planted.len() {
         return Err(Failure::check("planted_not_found", "not every planted subject is among the first ranks"));
     }
     Ok(())
@@ -172,7 +171,7 @@ fn start(directory: &Path) -> Result<Federation, Failure> {
 
 /// How well the answer meets the planted truth.
 struct Truth {
-    planted: usize,
+    planted: Vec<String>,
     found: usize,
     in_order: bool,
 }
@@ -180,24 +179,25 @@ struct Truth {
 fn compare(directory: &Path, answer: &DeskAnswer) -> Result<Truth, Failure> {
     let path = directory.join("data").join(TRUTH_PLANTED);
     let text = fs::read_to_string(&path).map_err(|error| Failure::machine("the truth cannot be read", &error))?;
-    // rank,phone,…: the answer shows phones with their last four digits hidden.
-    let planted: Vec<String> = text
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split(',').nth(1))
+    // rank,phone,…
+    let planted: Vec<String> =
+        text.lines().skip(1).filter_map(|line| line.split(',').nth(1)).map(str::to_owned).collect();
+    // The answer shows phones with their last four digits hidden.
+    let masked: Vec<String> = planted
+        .iter()
         .map(|phone| format!("{}XXXX", phone.trim_start_matches('+').get(..7).unwrap_or_default()))
         .collect();
     let mut first: Vec<&str> =
         answer.matches.iter().take(planted.len()).filter_map(|found| found.label.as_deref()).collect();
-    let in_order = planted.iter().map(String::as_str).eq(first.iter().copied());
-    let found = planted
+    let in_order = masked.iter().map(String::as_str).eq(first.iter().copied());
+    let found = masked
         .iter()
         .filter(|phone| {
             let place = first.iter().position(|label| label == phone);
             place.map(|place| first.swap_remove(place)).is_some()
         })
         .count();
-    Ok(Truth { planted: planted.len(), found, in_order })
+    Ok(Truth { planted, found, in_order })
 }
 
 fn verify_logs(logs: &[PathBuf], story: &Story) -> Result<(), Failure> {
@@ -211,19 +211,19 @@ fn verify_logs(logs: &[PathBuf], story: &Story) -> Result<(), Failure> {
     Ok(())
 }
 
-fn next_commands(directory: &Path, when: &str) {
-    let shown = std::env::current_dir()
-        .ok()
-        .and_then(|here| directory.strip_prefix(here).ok())
-        .unwrap_or(directory)
-        .display()
-        .to_string();
+fn next_commands(directory: &Path, planted: &[String], when: &str) {
+    let here = std::env::current_dir().ok();
+    let shown = here.and_then(|here| directory.strip_prefix(here).ok().map(Path::to_owned));
+    let shown = shown.as_deref().unwrap_or(directory).display().to_string();
+    // The people file of the usual place need not be named.
+    let people = if shown == "demo" { String::new() } else { format!(" --people {shown}/people.toml") };
+    let phone = planted.first().map_or("", String::as_str);
     println!("\n{when}");
     let program = "cargo run --release --";
-    println!("  {program} catalog --as rivera --people {shown}/people.toml");
-    println!("  {program} ask {shown}/question.toml --as rivera --people {shown}/people.toml");
+    println!("  {program} catalog --as rivera{people}");
+    println!("  {program} ask {shown}/question.toml --as rivera{people}");
     println!(
-        "  {program} ask {shown}/question.toml --as rivera --people {shown}/people.toml --phone \"(603) 555-0123\""
+        "  {program} ask --phone \"{phone}\" --purpose counter-narcotics --case HSI-2026-0117 --as rivera{people}"
     );
     println!("  {program} audit verify {shown}/gateway-audit {shown}/hsi/audit");
 }

@@ -55,6 +55,9 @@ pub enum HoldingsError {
     /// The node's own state cannot be read or written.
     #[error("the state directory cannot be used ({0}): check space and permissions")]
     State(io::Error),
+    /// The files are being read.
+    #[error("the node is still reading its data sets; ask again shortly")]
+    Preparing,
     /// The engine failed.
     #[error("the data engine failed: {0}")]
     Engine(String),
@@ -99,6 +102,7 @@ impl From<DataFusionError> for HoldingsError {
 impl From<HoldingsError> for Refusal {
     fn from(error: HoldingsError) -> Self {
         match &error {
+            HoldingsError::Preparing => Refusal::new(Kind::Unavailable, "preparing", error.to_string()),
             HoldingsError::UnknownDataset(_) => Refusal::new(Kind::NotFound, "dataset_unknown", error.to_string()),
             HoldingsError::Identifier(_) => Refusal::bad_input("identifier_unknown", error.to_string()),
             HoldingsError::UnknownAttribute { .. } => Refusal::bad_input("attribute_unknown", error.to_string()),
@@ -144,13 +148,16 @@ impl Holdings {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes every data set ready; those whose source has not changed are not read again.
+    /// Makes every data set ready; those whose source has not changed are not read again. Until it is
+    /// done nothing can be asked, and everything that does not need the data goes on.
     pub(crate) async fn prepare(&self) -> Result<(), HoldingsError> {
-        for dataset in &self.datasets {
-            let (inner, state, dataset) = (self.inner.clone(), self.state.clone(), dataset.clone());
-            let work = tokio::task::spawn_blocking(move || {
-                let mut inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
-                let manifest = prepare::prepare(&state, &dataset, &mut inner.subjects)?;
+        let (inner, state, datasets) = (self.inner.clone(), self.state.clone(), self.datasets.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            let lock = || inner.lock().unwrap_or_else(PoisonError::into_inner);
+            // Taken out, so that no caller waits for the lock while files are read.
+            let mut subjects = std::mem::take(&mut lock().subjects);
+            let prepared = datasets.iter().try_for_each(|dataset| {
+                let manifest = prepare::prepare(&state, dataset, &mut subjects)?;
                 tracing::info!(
                     dataset = dataset.name,
                     rows = manifest.rows,
@@ -159,12 +166,13 @@ impl Holdings {
                     bad_attributes = manifest.bad_attributes,
                     "prepared"
                 );
-                inner.manifests.insert(dataset.name.clone(), manifest);
-                Ok::<(), HoldingsError>(())
+                lock().manifests.insert(dataset.name.clone(), manifest);
+                Ok(())
             });
-            work.await.map_err(|error| HoldingsError::Engine(error.to_string()))??;
-        }
-        Ok(())
+            lock().subjects = subjects;
+            prepared
+        });
+        work.await.map_err(|error| HoldingsError::Engine(error.to_string()))?
     }
 
     pub(crate) fn datasets(&self) -> &[Dataset] {
@@ -192,7 +200,7 @@ impl Holdings {
             .find(|identifier| identifier.name == scan.identifier)
             .map(|identifier| identifier.kind)
             .ok_or_else(|| HoldingsError::Identifier(format!("`{name}` has no identifier `{}`.", scan.identifier)))?;
-        let subjects = self.inner().subjects.get(&kind).map_or(0, Subjects::count);
+        let subjects = self.inner().subjects.get(&kind).map(Subjects::count).ok_or(HoldingsError::Preparing)?;
         let plan = scan::plan(self.frame(dataset).await?, dataset, scan)?;
         scan::fold(plan, scan.within, subjects).await
     }
@@ -200,7 +208,7 @@ impl Holdings {
     async fn frame(&self, dataset: &Dataset) -> Result<datafusion::dataframe::DataFrame, HoldingsError> {
         let folder = prepare::folder(&self.state, dataset);
         if !folder.join("manifest.json").is_file() {
-            return Err(HoldingsError::Engine("the data set is not prepared yet".to_owned()));
+            return Err(HoldingsError::Preparing);
         }
         let path = folder.join("part-0.parquet");
         Ok(self.session.read_parquet(path.display().to_string(), ParquetReadOptions::default()).await?)
