@@ -35,6 +35,11 @@ impl EpochSecret {
         Self(bytes)
     }
 
+    /// A cipher under a key of its own.
+    pub(crate) fn encryptor(&self, label: &[u8], context: &[u8], number: u8) -> Aes256Enc {
+        self.expand(label, context, number).encryptor()
+    }
+
     fn expand(&self, label: &[u8], context: &[u8], number: u8) -> Aes256Key {
         let mut key = Aes256Key([0; 32]);
         // Expanding 32 bytes cannot exceed HKDF's limit of 8,160.

@@ -8,7 +8,9 @@
 
 pub mod evidence;
 pub mod field;
+pub mod interval;
 pub mod keys;
+pub mod link;
 pub mod merge;
 pub mod row;
 pub mod score;

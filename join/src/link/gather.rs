@@ -1,0 +1,112 @@
+//! Adds up what the meetings of a link say about everyone who is ranked.
+//!
+//! Bounded: beyond a number of ranked ones, or of pairs, new ones are cut and counted.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use super::merge::Meeting;
+
+/// Ranked ones that are kept, at most.
+pub const RANKED_MAX: usize = 1_000_000;
+/// Pairs of ranked ones and others that are kept, at most.
+pub const PAIRS_MAX: usize = 1_000_000;
+
+/// Whom the link's second party is about, and what adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    /// Pairs of events.
+    Events,
+    /// Different ones at the first party whom the ranked one met.
+    Others,
+    /// Different circumstances that the two have in common.
+    Circumstances,
+}
+
+/// What is known of one ranked one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Linked {
+    /// Sum of the first party's strengths over what is counted, in thousandths.
+    pub anchor_sum: u64,
+    /// Sum of the second party's strengths over what is counted, in thousandths.
+    pub follower_sum: u64,
+    /// Pairs of events for [`Counting::Events`], and otherwise what was counted.
+    pub count: u64,
+    /// The second party's strongest event, in thousandths.
+    pub strongest: u16,
+    /// Days since 1970-01-01 of the second party's newest event.
+    pub newest_day: u16,
+}
+
+/// The sums so far.
+pub struct Gather {
+    counting: Counting,
+    ranked: HashMap<u128, Linked>,
+    pairs: HashMap<(u128, u64), (u16, u16)>,
+    cut: u64,
+}
+
+impl Gather {
+    /// Nothing yet.
+    pub fn new(counting: Counting) -> Self {
+        Self { counting, ranked: HashMap::new(), pairs: HashMap::new(), cut: 0 }
+    }
+
+    /// Takes what two parties sent under one key.
+    pub fn take(&mut self, meeting: &Meeting<'_>) {
+        let strongest = meeting.anchors.iter().map(|piece| piece.evidence.strength_thousandths).max().unwrap_or(0);
+        for follower in meeting.followers {
+            let evidence = follower.evidence;
+            let Some(linked) = slot(&mut self.ranked, follower.reference, RANKED_MAX) else {
+                self.cut += 1;
+                continue;
+            };
+            linked.strongest = linked.strongest.max(evidence.strength_thousandths);
+            linked.newest_day = linked.newest_day.max(evidence.newest_day);
+            match self.counting {
+                Counting::Events => {
+                    let events: u64 = meeting.anchors.iter().map(|anchor| u64::from(anchor.evidence.events)).sum();
+                    linked.count = linked.count.saturating_add(events * u64::from(evidence.events));
+                }
+                Counting::Circumstances => {
+                    linked.count += 1;
+                    linked.anchor_sum += u64::from(strongest);
+                    linked.follower_sum += u64::from(evidence.strength_thousandths);
+                }
+                Counting::Others => {
+                    for anchor in meeting.anchors {
+                        // Half of a reference tells others apart but for a chance of 2⁻⁶⁴ a pair.
+                        let pair = (follower.reference, anchor.reference as u64);
+                        let Some(best) = slot(&mut self.pairs, pair, PAIRS_MAX) else {
+                            self.cut += 1;
+                            continue;
+                        };
+                        best.0 = best.0.max(anchor.evidence.strength_thousandths);
+                        best.1 = best.1.max(evidence.strength_thousandths);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Everyone who is ranked, and how much was cut because there were too many.
+    pub fn finish(mut self) -> (HashMap<u128, Linked>, u64) {
+        for ((reference, _), (anchor, follower)) in self.pairs {
+            if let Some(linked) = self.ranked.get_mut(&reference) {
+                linked.count += 1;
+                linked.anchor_sum += u64::from(anchor);
+                linked.follower_sum += u64::from(follower);
+            }
+        }
+        self.ranked.retain(|_, linked| linked.count > 0);
+        (self.ranked, self.cut)
+    }
+}
+
+fn slot<K: std::hash::Hash + Eq, V: Default>(map: &mut HashMap<K, V>, key: K, most: usize) -> Option<&mut V> {
+    let full = map.len() >= most;
+    match map.entry(key) {
+        Entry::Occupied(entry) => Some(entry.into_mut()),
+        Entry::Vacant(_) if full => None,
+        Entry::Vacant(entry) => Some(entry.insert(V::default())),
+    }
+}
