@@ -63,6 +63,7 @@ fn join(tags: &[Vec<Tag>]) -> u64 {
         weight_thousandths: 1_000,
         required: false,
         contributor: n,
+        linked: None,
     });
     let mut sealed = tags.iter().enumerate().map(|(n, tags)| Some(seal(&keys, n as u8, tags))).collect::<Vec<_>>();
     let mut merger: Merger<Vec<u8>> = Merger::new(rules.collect(), 2, 10);

@@ -34,6 +34,18 @@ pub struct StreamRule {
     pub required: bool,
     /// Number of the party that sends the stream; parties fail as a whole.
     pub contributor: usize,
+    /// For an indicator that stands in relation to another: what the link says of each subject. A
+    /// subject that the link does not know is not held by the indicator.
+    pub linked: Option<HashMap<u128, LinkedEvidence>>,
+}
+
+/// What a link says of a subject, in place of the indicator's own row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkedEvidence {
+    /// 0 to 1,000.
+    pub strength_thousandths: u16,
+    /// Days since 1970-01-01.
+    pub newest_day: u16,
 }
 
 /// Evidence of one data set for a match.
@@ -272,6 +284,7 @@ impl<B: AsRef<[u8]>> Merger<B> {
             self.unopened += 1;
             return;
         };
+        let Some(pieces) = self.with_links(key, pieces) else { return };
         let sum = sum_of_squares(&pieces, &self.streams, &[]);
         self.matched += 1;
         offer(&mut self.best, key, sum, &pieces);
@@ -290,6 +303,26 @@ impl<B: AsRef<[u8]>> Merger<B> {
                 best.keep(Found { key, sum_of_squares: sum, pieces: rest });
             }
         }
+    }
+
+    /// The pieces as the links have them, if enough and all required ones remain.
+    fn with_links(&self, key: u128, mut pieces: Vec<Piece>) -> Option<Vec<Piece>> {
+        if self.streams.iter().all(|slot| slot.rule.linked.is_none()) {
+            return Some(pieces);
+        }
+        pieces.retain_mut(|piece| match &self.streams[piece.indicator].rule.linked {
+            None => true,
+            Some(linked) => linked.get(&key).is_some_and(|evidence| {
+                piece.strength_thousandths = evidence.strength_thousandths;
+                piece.newest_day = evidence.newest_day;
+                true
+            }),
+        });
+        let required = |slot: &Stream<B>| slot.rule.required && slot.rule.linked.is_some();
+        let mut lacking = self.streams.iter().enumerate().filter(|(_, slot)| required(slot));
+        let lacks = lacking.any(|(number, _)| pieces.iter().all(|piece| piece.indicator != number));
+        let enough = points_of(&pieces, &self.streams, &[]).count_ones() as usize >= self.threshold;
+        (enough && !lacks).then_some(pieces)
     }
 
     /// Opens every row with the secret that the first t shares give; nothing when one does not open.

@@ -30,7 +30,13 @@ fn sealed(keys: &QuestionKeys, indicator: usize, held: &BTreeMap<u8, u16>) -> Ve
 
 fn rules(count: usize) -> Vec<StreamRule> {
     (0..count)
-        .map(|n| StreamRule { share_point: n as u8 + 1, weight_thousandths: 1_000, required: false, contributor: n })
+        .map(|n| StreamRule {
+            share_point: n as u8 + 1,
+            weight_thousandths: 1_000,
+            required: false,
+            contributor: n,
+            linked: None,
+        })
         .collect()
 }
 
