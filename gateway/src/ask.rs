@@ -180,7 +180,7 @@ fn rules(question: &OpenedQuestion, streams: &[ContributorStream]) -> Vec<Stream
                 OpenedIndicator::OwnList => (0, true),
             };
             let contributor = owners.iter().position(|owner| *owner == stream.owner).unwrap_or_default();
-            StreamRule { share_point: commitment.share_point, weight_thousandths, required, contributor }
+            StreamRule { share_point: commitment.share_point, weight_thousandths, required, contributor, linked: None }
         })
         .collect()
 }
