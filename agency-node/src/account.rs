@@ -18,7 +18,7 @@ pub(crate) async fn account(node: &Node, peer: SpiffeId, released: AccountReques
     let unknown =
         || Refusal::new(Kind::NotFound, "question_unknown", "This node did not contribute to that question lately.");
     let id = QuestionId(released.question_id.as_slice().try_into().map_err(|_| unknown())?);
-    let question = node.take_contributed(id, released.indicator as usize).ok_or_else(unknown)?;
+    let question = node.take_contributed(id, released.part as usize).ok_or_else(unknown)?;
     let act = Act::by(&peer, "account", "released rows")
         .because(&question.purpose, &question.case_number, &question.reason)
         .about(Some(id));

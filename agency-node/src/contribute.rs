@@ -19,17 +19,18 @@ use sallyport_trust::{
     guard::{Act, Trail},
     identity::SpiffeId,
     policy::{Action, Attributes, Permit, attribute, kind},
-    question::{Header, Indicator, OpenedIndicator, OpenedQuestion, SignedQuestion},
+    question::{Header, Indicator, LinkPart, OpenedIndicator, OpenedQuestion, SignedQuestion},
 };
 use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::{
     dataset::Dataset,
-    holdings::{Holding, HoldingsError, Scan},
+    history::history,
+    holdings::{Held, Holding, HoldingsError, Scan},
     identifier::IdentifierType,
-    measures::strength,
-    node::{Agreed, Node},
+    link::{self, Side},
+    node::{Agreed, Node, own_list_elsewhere},
 };
 
 /// Rows in one message: 64 KiB.
@@ -62,34 +63,55 @@ pub(crate) async fn contribute(
 
 async fn answer(node: &Arc<Node>, signed: &SignedQuestion, trail: &mut Trail, rows: &Rows) -> Result<u64, Refusal> {
     let question = signed.open(&node.identity, node.clock.now_ms())?;
-    let (index, indicator) = only_indicator(&question)?;
+    let (index, part) = only_part(&question)?;
     node.replays.take(&question.header, index, node.clock.now_ms())?;
     let agreed = node.agreed()?;
     if question.header.epoch_digest != agreed.digest {
         return Err(node.epoch_differs());
     }
-    let keys = QuestionKeys::derive(&agreed.secret, &question.id.0, question.header.minimum_datasets);
-    let (preamble, subjects) = match indicator {
-        OpenedIndicator::OwnList => own_list(node, &question)?,
+    let share_point = question.header.commitments[index].share_point;
+    let work = match part {
+        OpenedIndicator::OwnList => Work::Plain(own_list(node, &question)?),
         OpenedIndicator::Dataset(indicator) => {
             let permit = authorise(node, trail, &question.header, indicator)?;
-            scan(node, &agreed, &question, indicator, &permit).await?
+            Work::Plain(scan(node, &agreed, &question, indicator, &permit).await?)
+        }
+        OpenedIndicator::Link(part) => {
+            let permit = authorise(node, trail, &question.header, &part.indicator)?;
+            let side = link::side(node, &agreed, &question, part, share_point, &permit).await?;
+            Work::Link(link_preamble(node, part, &side, &permit)?, Box::new(side))
         }
     };
     node.remember(&question, index);
-    trail.count("subjects", subjects.len() as u64);
+    let (preamble, count) = match &work {
+        Work::Plain((preamble, subjects)) => (preamble.clone(), subjects.len() as u64),
+        Work::Link(preamble, side) => (preamble.clone(), side.rows),
+    };
+    trail.count("subjects", count);
     if rows.send(Ok(message(Part::Preamble(preamble)))).await.is_err() {
         return Ok(0);
     }
-    let share_point = question.header.commitments[index].share_point;
-    stream(keys, index as u8, share_point, subjects, rows.clone()).await
+    let rows = rows.clone();
+    let keys = QuestionKeys::derive(&agreed.secret, &question.id.0, question.header.minimum_datasets);
+    // On a thread of its own, as fast as the gateway takes the rows.
+    let sealing = tokio::task::spawn_blocking(move || match work {
+        Work::Plain((_, subjects)) => stream(&keys, index as u8, share_point, subjects, &rows),
+        Work::Link(_, side) => side.stream(&rows),
+    });
+    sealing.await.map_err(|error| Refusal::internal("sealing_failed", &error))
 }
 
-fn only_indicator(question: &OpenedQuestion) -> Result<(usize, &OpenedIndicator), Refusal> {
+/// What is left to key, sort and seal.
+enum Work {
+    Plain((Preamble, Subjects)),
+    Link(Preamble, Box<Side>),
+}
+
+fn only_part(question: &OpenedQuestion) -> Result<(usize, &OpenedIndicator), Refusal> {
     let mut indicators = question.indicators.iter();
     match (indicators.next(), indicators.next()) {
         (Some((&index, indicator)), None) => Ok((index, indicator)),
-        _ => Err(Refusal::bad_input("question_opening", "A contributor is asked one indicator at a time.")),
+        _ => Err(Refusal::bad_input("question_opening", "A contributor is asked one part at a time.")),
     }
 }
 
@@ -108,9 +130,7 @@ type Subjects = Vec<(crate::linkage::oprf::Tag, Evidence)>;
 
 /// The asker's own list of subjects: this node's person asked, so it is here.
 fn own_list(node: &Node, question: &OpenedQuestion) -> Result<(Preamble, Subjects), Refusal> {
-    let tags = node.take_lookup(&question.id).ok_or_else(|| {
-        Refusal::denied("own_list_elsewhere", "The list of a look-up is at the node of the person who asks.")
-    })?;
+    let tags = node.take_lookup(&question.id).ok_or_else(own_list_elsewhere)?;
     let evidence = Evidence { strength_thousandths: 1_000, ..Evidence::default() };
     let coverage = Coverage { outcome: Outcome::Answered.into(), ..Default::default() };
     let subjects = tags.into_iter().map(|tag| (tag, evidence)).collect();
@@ -134,43 +154,93 @@ async fn scan(
     let dataset = node.holdings.dataset(&indicator.dataset)?;
     let identifier = dataset.identifier_for(subject, &indicator.identifier).map_err(HoldingsError::Identifier)?;
     let within = header.is_lookup().then(|| node.hidden_among(subject, agreed, &header.ranges));
-    let scan = Scan {
-        identifier: &identifier.name,
-        window: header.window,
-        filter: &indicator.filter,
-        within: within.as_deref(),
+    let within = within.as_deref();
+    let window = header.window.and(indicator.window);
+    let (holding, strengths, unrecorded) = if indicator.measure.is_behaviour() {
+        behaving(node, header, indicator, &identifier.name, within, permit).await?
+    } else {
+        let scan = Scan { identifier: &identifier.name, window, filter: &indicator.filter, within };
+        (node.holdings.fold(permit, &indicator.dataset, &scan).await?, Vec::new(), None)
     };
-    let holding = node.holdings.fold(permit, &indicator.dataset, &scan).await?;
-    let as_of_ms = header.window.until_ms.unwrap_or(header.issued_at_ms);
-    let preamble = preamble(node, dataset, &identifier.name, &holding, permit);
-    let measure = indicator.measure;
+    let as_of_ms = window.until_ms.unwrap_or(header.issued_at_ms);
     let tags = node.holdings.tags(subject);
     let mut untagged = 0;
+    let evidence = |place: usize, held: &Held| Evidence {
+        strength_thousandths: indicator.measure.strength(
+            u64::from(held.events),
+            held.newest_ms,
+            as_of_ms,
+            strengths.get(place).copied().unwrap_or_default(),
+        ),
+        newest_day: held.newest_ms.map_or(0, day),
+        labels: 0,
+    };
     let subjects = holding
         .subjects
         .iter()
-        .filter_map(|held| {
-            let Some(tag) = tags.as_ref().and_then(|tags| tags.get(held.subject)) else {
-                untagged += 1;
-                return None;
-            };
-            let newest_day = held.newest_ms.map_or(0, day);
-            let strength_thousandths = strength(measure, held.events, held.newest_ms, as_of_ms);
-            Some((tag, Evidence { strength_thousandths, newest_day, labels: 0 }))
+        .enumerate()
+        .filter_map(|(place, held)| {
+            let tag = tags.as_ref().and_then(|tags| tags.get(held.subject));
+            untagged += u64::from(tag.is_none());
+            Some((tag?, evidence(place, held)))
         })
         .collect();
-    let coverage = preamble.coverage.map(|coverage| Coverage { untagged, ..coverage });
-    Ok((Preamble { coverage, ..preamble }, subjects))
+    let told = Told { rows: holding.rows, newest_ms: holding.newest_ms, untagged, unrecorded };
+    Ok((preamble(node, dataset, &identifier.name, told, permit), subjects))
 }
 
-fn preamble(node: &Node, dataset: &Dataset, identifier: &str, holding: &Holding, permit: &Permit) -> Preamble {
+/// As a fold of counts, with each subject's behaviour beside it.
+async fn behaving(
+    node: &Node,
+    header: &Header,
+    indicator: &Indicator,
+    identifier: &str,
+    within: Option<&[u32]>,
+    permit: &Permit,
+) -> Result<(Holding, Vec<u16>, Option<String>), Refusal> {
+    let history = history(node, permit, header, indicator, identifier, within).await?;
+    let of_subjects = history.behaviour.map(|behaviour| behaviour.of_subjects).unwrap_or_default();
+    let held = |behaving: &crate::behaviour::Behaving| Held {
+        subject: behaving.subject,
+        events: behaving.events,
+        newest_ms: Some(behaving.newest_ms),
+    };
+    let holding = Holding {
+        subjects: of_subjects.iter().map(held).collect(),
+        rows: of_subjects.iter().map(|behaving| u64::from(behaving.events)).sum(),
+        newest_ms: of_subjects.iter().map(|behaving| behaving.newest_ms).max(),
+    };
+    Ok((holding, of_subjects.iter().map(|behaving| behaving.strength).collect(), history.unrecorded))
+}
+
+/// What the coverage says of a part.
+struct Told {
+    rows: u64,
+    newest_ms: Option<i64>,
+    untagged: u64,
+    unrecorded: Option<String>,
+}
+
+fn link_preamble(node: &Node, part: &LinkPart, side: &Side, permit: &Permit) -> Result<Preamble, Refusal> {
+    let dataset = node.holdings.dataset(&part.indicator.dataset)?;
+    let told = Told {
+        rows: side.rows,
+        newest_ms: side.newest_ms,
+        untagged: side.untagged,
+        unrecorded: side.unrecorded.clone(),
+    };
+    Ok(preamble(node, dataset, &part.indicator.identifier, told, permit))
+}
+
+fn preamble(node: &Node, dataset: &Dataset, identifier: &str, told: Told, permit: &Permit) -> Preamble {
     let obligations = permit.obligations();
     let coverage = Coverage {
         outcome: Outcome::Answered.into(),
-        rows: holding.rows,
+        rows: told.rows,
+        untagged: told.untagged,
         unusable: node.holdings.manifest(&dataset.name).map_or(0, |manifest| manifest.lost(identifier)),
-        newest_day: holding.newest_ms.map(|moment| u32::from(day(moment))),
-        gaps: dataset.coverage.gaps.clone(),
+        newest_day: told.newest_ms.map(|moment| u32::from(day(moment))),
+        gaps: dataset.coverage.gaps.iter().cloned().chain(told.unrecorded).collect(),
         ..Default::default()
     };
     Preamble {
@@ -188,30 +258,26 @@ fn day(moment_ms: i64) -> u16 {
     (moment_ms.div_euclid(86_400_000)).clamp(0, i64::from(u16::MAX)) as u16
 }
 
-/// Keys, sorts and seals on a thread of its own, as fast as the gateway takes the rows.
-async fn stream(
-    keys: QuestionKeys,
-    index: u8,
-    share_point: u8,
-    subjects: Subjects,
-    rows: Rows,
-) -> Result<u64, Refusal> {
-    let sealing = tokio::task::spawn_blocking(move || {
-        let tags: Vec<_> = subjects.iter().map(|(tag, _)| *tag).collect();
-        let keyed = keys.join_keys(&tags);
-        let mut sorted: Vec<_> = keyed.into_iter().zip(subjects.into_iter().map(|(_, evidence)| evidence)).collect();
-        sorted.sort_unstable_by_key(|(key, _)| *key);
-        let sealer = Sealer::new(&keys, index, share_point);
-        for chunk in sorted.chunks(ROWS_AT_A_TIME) {
-            let mut bytes = Vec::with_capacity(chunk.len() * ROW_BYTES);
-            sealer.seal(chunk, &mut bytes);
-            if rows.blocking_send(Ok(message(Part::Rows(bytes.into())))).is_err() {
-                break;
-            }
+/// Keys, sorts and seals; how many rows there were.
+fn stream(keys: &QuestionKeys, index: u8, share_point: u8, subjects: Subjects, rows: &Rows) -> u64 {
+    let tags: Vec<_> = subjects.iter().map(|(tag, _)| *tag).collect();
+    let keyed = keys.join_keys(&tags);
+    let mut sorted: Vec<_> = keyed.into_iter().zip(subjects.into_iter().map(|(_, evidence)| evidence)).collect();
+    sorted.sort_unstable_by_key(|(key, _)| *key);
+    let sealer = Sealer::new(keys, index, share_point);
+    for chunk in sorted.chunks(ROWS_AT_A_TIME) {
+        let mut bytes = Vec::with_capacity(chunk.len() * ROW_BYTES);
+        sealer.seal(chunk, &mut bytes);
+        if rows.blocking_send(Ok(rows_message(bytes))).is_err() {
+            break;
         }
-        sorted.len() as u64
-    });
-    sealing.await.map_err(|error| Refusal::internal("sealing_failed", &error))
+    }
+    sorted.len() as u64
+}
+
+/// Rows on their way.
+pub(crate) fn rows_message(bytes: Vec<u8>) -> Contributed {
+    message(Part::Rows(bytes.into()))
 }
 
 fn message(part: Part) -> Contributed {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::identifier::{Country, IdentifierType};
@@ -140,7 +141,41 @@ pub struct Coverage {
     /// Sentences for people.
     #[serde(default)]
     pub gaps: Vec<String>,
+    /// Periods in which nothing was recorded: silence in them is no behaviour.
+    #[serde(default)]
+    pub unrecorded: Vec<Unrecorded>,
 }
+
+/// Days in which nothing was recorded, the last one included.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unrecorded {
+    /// `2026-03-01`.
+    pub from: NaiveDate,
+    /// `2026-03-07`.
+    pub through: NaiveDate,
+}
+
+impl Coverage {
+    /// How much of `from_ms..until_ms` was recorded, in milliseconds.
+    pub(crate) fn recorded_ms(&self, from_ms: i64, until_ms: i64) -> i64 {
+        let midnight = |day: NaiveDate| day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis();
+        let mut gaps: Vec<(i64, i64)> = self
+            .unrecorded
+            .iter()
+            .map(|gap| (midnight(gap.from), midnight(gap.through).saturating_add(DAY_MS)))
+            .collect();
+        gaps.sort_unstable();
+        let (mut recorded, mut reached) = (0i64, from_ms);
+        for (gap_from, gap_until) in gaps {
+            recorded += (gap_from.min(until_ms) - reached).max(0);
+            reached = reached.max(gap_until);
+        }
+        recorded + (until_ms - reached).max(0)
+    }
+}
+
+const DAY_MS: i64 = 86_400_000;
 
 mod type_name {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

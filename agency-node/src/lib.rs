@@ -7,15 +7,17 @@
 
 mod account;
 mod ask;
+mod behaviour;
 mod config;
 mod contribute;
 mod dataset;
 mod describe;
+mod history;
 mod holdings;
 pub mod identifier;
+mod link;
 pub mod linkage;
 mod lookup;
-mod measures;
 mod node;
 mod resolve;
 mod rpc;

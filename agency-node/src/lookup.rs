@@ -47,7 +47,8 @@ pub(crate) async fn look_up(
         let _permit = node.guard.authorise(&mut trail, request)?;
         trail.count("identifiers", identifiers.len() as u64);
         let tags = tags(node, agreed, kind, identifiers).await?;
-        let bits = range_bits(node, peer, question).await?;
+        // Where only relations rank, others look at all of their subjects.
+        let bits = if question.is_linked_only() { 0 } else { range_bits(node, peer, question).await? };
         let mut ranges: Vec<LocatorRange> = agreed
             .locators
             .of(&tags)

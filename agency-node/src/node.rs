@@ -204,6 +204,24 @@ impl Node {
         lookups.remove(question).map(|(_, tags)| tags)
     }
 
+    /// Own subjects on the list of a look-up, in order of their numbers.
+    ///
+    /// # Errors
+    /// `own_list_elsewhere` when the list is not at this node.
+    pub(crate) fn looked_up(
+        &self,
+        subject: IdentifierType,
+        agreed: &Agreed,
+        question: &QuestionId,
+    ) -> Result<Vec<u32>, Refusal> {
+        let tags = self.take_lookup(question).ok_or_else(own_list_elsewhere)?;
+        let Some(order) = self.holdings.order(subject, &agreed.locators) else { return Ok(Vec::new()) };
+        let mut own: Vec<u32> = tags.into_iter().filter_map(|tag| order.subject(&agreed.locators, tag)).collect();
+        own.sort_unstable();
+        own.dedup();
+        Ok(own)
+    }
+
     /// Remembers a question that this node contributes to, for the accounting that follows.
     pub(crate) fn remember(&self, question: &OpenedQuestion, index: usize) {
         let header = &question.header;
@@ -229,4 +247,9 @@ impl Node {
     pub(crate) fn take_contributed(&self, question: QuestionId, index: usize) -> Option<Contributed> {
         self.contributed.lock().unwrap_or_else(PoisonError::into_inner).remove(&(question, index))
     }
+}
+
+/// The list of a look-up stays at the home node.
+pub(crate) fn own_list_elsewhere() -> Refusal {
+    Refusal::denied("own_list_elsewhere", "The list of a look-up is at the node of the person who asks.")
 }

@@ -55,6 +55,7 @@ pub(crate) async fn resolve(
             status: number.and_then(|number| statuses.get(&number).cloned()),
             qe_millionths: found.qe_millionths,
             evidence: evidence(question, found),
+            others: found.others,
         }
     });
     Ok(DeskAnswer {

@@ -3,6 +3,7 @@
 use chrono::{Days, NaiveDate};
 use sallyport_proto::{
     common::v1::{Coverage, Outcome},
+    gateway::v1::Band,
     node::v1::{DeskAnswer, DeskMatch},
 };
 use serde_json::{Value, json};
@@ -34,6 +35,7 @@ fn match_json(found: &DeskMatch) -> Value {
         "status": found.status,
         "qe": thousandths(found.qe_millionths),
         "evidence": evidence.collect::<Vec<_>>(),
+        "others": found.others.as_ref().map(band),
     })
 }
 
@@ -49,6 +51,15 @@ fn coverage_json(coverage: &Coverage) -> Value {
         "newest": day(coverage.newest_day),
         "gaps": coverage.gaps,
     })
+}
+
+/// `2-4`, or `100+`.
+fn band(band: &Band) -> String {
+    match (band.at_least, band.at_most) {
+        (at_least, 0) => format!("{at_least}+"),
+        (at_least, at_most) if at_least == at_most => at_least.to_string(),
+        (at_least, at_most) => format!("{at_least}-{at_most}"),
+    }
 }
 
 /// QE to three decimals, cut rather than rounded up.
@@ -89,6 +100,9 @@ pub(crate) fn print(answer: &DeskAnswer) {
     );
 }
 
+/// Where the band of others stands, which only a ranking by relation has.
+const OTHERS_COLUMN: usize = 4;
+
 fn print_matches(answer: &DeskAnswer) {
     let rows = answer.matches.iter().map(|found| {
         let name = found.label.clone().unwrap_or_else(|| format!("ref {}", found.reference));
@@ -99,11 +113,18 @@ fn print_matches(answer: &DeskAnswer) {
             name,
             found.status.clone().unwrap_or_else(|| "-".to_owned()),
             decimal(found.qe_millionths / 1_000),
+            found.others.as_ref().map_or_else(|| "-".to_owned(), band),
             made_of.collect::<Vec<_>>().join("  "),
         ]
     });
     let subject = format!("{} (masked)", answer.subject);
-    print_table(&["rank", &subject, "status", "QE", "made of"], rows.collect());
+    let mut head = vec!["rank", &subject, "status", "QE", "others", "made of"];
+    let mut rows: Vec<Vec<String>> = rows.collect();
+    if answer.matches.iter().all(|found| found.others.is_none()) {
+        head.remove(OTHERS_COLUMN);
+        rows.iter_mut().for_each(|row| drop(row.remove(OTHERS_COLUMN)));
+    }
+    print_table(&head, rows);
 }
 
 fn print_coverage(coverage: &[Coverage]) {

@@ -34,7 +34,7 @@ enum Command {
     /// Bring up three agencies and a gateway on this machine and ask the first question.
     Demo(demo::Arguments),
     /// Ask a question from a file, or look up an identifier.
-    Ask(ask::Arguments),
+    Ask(Box<ask::Arguments>),
     /// Show what can be asked of whom.
     Catalog(catalog::Arguments),
     /// Write generated sample data with a planted truth.
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match cli.command {
             Command::Demo(arguments) => demo::run(arguments).await,
-            Command::Ask(arguments) => ask::run(arguments).await,
+            Command::Ask(arguments) => ask::run(*arguments).await,
             Command::Catalog(arguments) => catalog::run(arguments).await,
             Command::Sample(arguments) => generate::run(&arguments),
             Command::Certs(arguments) => certs::run(&arguments),

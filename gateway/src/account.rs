@@ -27,10 +27,10 @@ pub(crate) async fn tell_contributors(
         }
     }
     let telling = streams.iter().filter_map(|stream| {
+        // An indicator that stands in relation has more than one stream: it accounts once.
         let keys = keys.remove(&stream.coverage.indicator)?;
         let client = gateway.contributors.of(&stream.owner).ok();
-        let request =
-            AccountRequest { question_id: question.id.0.to_vec(), indicator: stream.coverage.indicator, keys };
+        let request = AccountRequest { question_id: question.id.0.to_vec(), part: stream.part as u32, keys };
         Some(async move {
             let told = match client {
                 Some(mut client) => timeout(PATIENCE, client.account(request)).await.is_ok_and(|told| told.is_ok()),

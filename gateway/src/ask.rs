@@ -1,10 +1,15 @@
 //! The way of a question through the gateway, each step a line: see [`ask`].
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use sallyport_join::{
     merge::{Merged, Merger, Step, StreamRule},
+    row::ROW_BYTES,
     score,
 };
 use sallyport_proto::{
@@ -23,6 +28,7 @@ use tonic::Status;
 
 use crate::{
     account,
+    links::{self, Link, band},
     run::Gateway,
     streams::{ContributorStream, Next, broken_format, open_all, patience},
 };
@@ -70,11 +76,17 @@ async fn answer(
     let (soft, hard) = deadlines(started, question.header.deadline_ms);
     let mut streams = open_all(&gateway.contributors, &signed, &question, hard).await;
     let obligations = strictest(&permit, &streams);
-    let merged = merge(&question, &obligations, &mut streams, events, soft, hard).await;
+    let top = question.header.top.min(obligations.maximum_results);
+    let threshold = question.header.minimum_datasets.max(obligations.minimum_datasets);
+    let links = links::merge_all(&question, &mut streams, soft, hard).await;
+    let merged = match links.as_slice() {
+        [alone] if ranks_alone(&question) => alone.ranked(threshold, top),
+        related => merge(&question, related, (threshold, top), &mut streams, events, soft, hard).await,
+    };
     trail.count("rows", merged.rows);
     trail.count("subjects_matched", merged.subjects_matched);
     trail.count("unopened", merged.unopened);
-    let answer = score(&question, obligations, &merged, &streams);
+    let answer = score(&question, &links, obligations, &merged, &streams);
     trail.count("released", answer.matches.len() as u64);
     trail.count("datasets_asked", answer.coverage.len() as u64);
     let answered = answer.coverage.iter().filter(|coverage| coverage.outcome() == Outcome::Answered).count();
@@ -125,24 +137,33 @@ fn strictest(permit: &Permit, streams: &[ContributorStream]) -> Obligations {
     })
 }
 
-/// Reads each stream as the merge needs it.
+/// True when there are no plain rows to merge.
+fn ranks_alone(question: &OpenedQuestion) -> bool {
+    question.indicators.values().all(|part| matches!(part, OpenedIndicator::Link(_)))
+}
+
+/// Reads each plain stream as the merge needs it.
 async fn merge(
     question: &OpenedQuestion,
-    obligations: &Obligations,
+    links: &[Link],
+    (threshold, top): (u32, u32),
     streams: &mut [ContributorStream],
     events: &Events,
     soft: Instant,
     hard: Instant,
 ) -> Merged {
-    let top = question.header.top.min(obligations.maximum_results);
-    let threshold = question.header.minimum_datasets.max(obligations.minimum_datasets);
-    let mut merger: Merger<Bytes> = Merger::new(rules(question, streams), threshold, top);
+    // Plain parts come first; the streams of relations have been merged before.
+    let is_link =
+        |stream: &ContributorStream| matches!(question.indicators.get(&stream.part), Some(OpenedIndicator::Link(_)));
+    let plain = streams.iter().position(is_link).unwrap_or(streams.len());
+    let streams = &mut streams[..plain];
+    let mut merger: Merger<Bytes> = Merger::new(rules(question, links, streams), threshold, top);
     let mut reported = 0;
     loop {
         match merger.advance() {
             Step::Done => return merger.finish_all(),
             Step::Failed(stream, fault) => fail(streams, stream, &broken_format(&fault.to_string())),
-            Step::Needs(stream) => match streams[stream].next(patience(soft, hard)).await {
+            Step::Needs(stream) => match streams[stream].next(ROW_BYTES, patience(soft, hard)).await {
                 Next::Rows(rows) => {
                     if let Err(fault) = merger.push(stream, rows) {
                         merger.fail(stream);
@@ -165,22 +186,24 @@ async fn merge(
     }
 }
 
-fn rules(question: &OpenedQuestion, streams: &[ContributorStream]) -> Vec<StreamRule> {
+fn rules(question: &OpenedQuestion, links: &[Link], streams: &[ContributorStream]) -> Vec<StreamRule> {
     let owners: Vec<&str> = streams.iter().map(|s| s.owner.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
     let commitments = &question.header.commitments;
     question
         .indicators
-        .values()
+        .iter()
         .zip(streams)
         .zip(commitments)
-        .map(|((indicator, stream), commitment)| {
+        .map(|(((&position, indicator), stream), commitment)| {
             let (weight_thousandths, required) = match indicator {
                 OpenedIndicator::Dataset(indicator) => (indicator.weight_thousandths, indicator.required),
                 // Who is looked up must be on the list; being on it is no evidence.
-                OpenedIndicator::OwnList => (0, true),
+                OpenedIndicator::OwnList | OpenedIndicator::Link(_) => (0, true),
             };
             let contributor = owners.iter().position(|owner| *owner == stream.owner).unwrap_or_default();
-            StreamRule { share_point: commitment.share_point, weight_thousandths, required, contributor, linked: None }
+            let link = links.iter().find(|link| link.follower.position == position);
+            let linked = link.map(|link| link.evidence(question));
+            StreamRule { share_point: commitment.share_point, weight_thousandths, required, contributor, linked }
         })
         .collect()
 }
@@ -213,6 +236,7 @@ fn progress(merger: &Merger<Bytes>, streams: &[ContributorStream]) -> Progress {
 /// Scores as they leave: rounded as the strictest party asks, with what each is made of.
 fn score(
     question: &OpenedQuestion,
+    links: &[Link],
     obligations: Obligations,
     merged: &Merged,
     streams: &[ContributorStream],
@@ -236,21 +260,42 @@ fn score(
                     newest_day: u32::from(piece.newest_day),
                 })
                 .collect(),
+            others: match links {
+                [alone] if ranks_alone(question) => alone.linked.get(&found.key).map(|linked| band(linked.count)),
+                _ => None,
+            },
         })
         .collect();
     // Rounded scores may tie: then the order must not tell the finer score.
     matches.sort_by(|a, b| b.qe_millionths.cmp(&a.qe_millionths).then_with(|| a.key.cmp(&b.key)));
-    let mut coverage: Vec<Coverage> = streams
-        .iter()
-        .filter(|stream| !is_list(stream.coverage.indicator as usize))
-        .map(|stream| stream.coverage.clone())
-        .collect();
+    let mut coverage = coverage(question, streams);
     if merged.incomplete {
         for entry in coverage.iter_mut().filter(|entry| entry.outcome() != Outcome::Answered) {
             entry.explanation.push_str(" More than one node broke off: the last ranks may be incomplete.");
         }
     }
     Answer { matches, coverage, subjects_matched: merged.subjects_matched, obligations: Some(obligations) }
+}
+
+/// What became of each indicator: the worst of its streams, if it has more than one.
+fn coverage(question: &OpenedQuestion, streams: &[ContributorStream]) -> Vec<Coverage> {
+    let mut told: BTreeMap<u32, Coverage> = BTreeMap::new();
+    for stream in streams {
+        if matches!(question.indicators.get(&stream.part), Some(OpenedIndicator::OwnList)) {
+            continue;
+        }
+        let entry = told.entry(stream.coverage.indicator).or_insert_with(|| stream.coverage.clone());
+        if entry.outcome() == Outcome::Answered {
+            let explanation = std::mem::take(&mut entry.explanation);
+            if stream.coverage.outcome() != Outcome::Answered {
+                *entry = stream.coverage.clone();
+            } else {
+                entry.explanation =
+                    if explanation.is_empty() { stream.coverage.explanation.clone() } else { explanation };
+            }
+        }
+    }
+    told.into_values().collect()
 }
 
 fn cancelled() -> Refusal {

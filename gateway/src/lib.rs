@@ -8,6 +8,7 @@ mod ask;
 mod catalog;
 mod config;
 mod contributors;
+mod links;
 mod relay;
 mod rpc;
 mod run;

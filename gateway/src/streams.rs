@@ -25,12 +25,15 @@ use crate::contributors::Contributors;
 pub(crate) struct ContributorStream {
     /// Agency whose node sends it.
     pub(crate) owner: String,
+    /// Number of the question's part that it answers.
+    pub(crate) part: usize,
     /// What became of it so far.
     pub(crate) coverage: Coverage,
     /// What its owner asks for in return.
     pub(crate) obligations: Option<Obligations>,
     /// Absent when it never opened or has ended.
     rows: Option<Streaming<Contributed>>,
+    /// Bytes of rows.
     received: u64,
 }
 
@@ -52,11 +55,14 @@ pub(crate) async fn open_all(
     until: Instant,
 ) -> Vec<ContributorStream> {
     let opening = question.indicators.iter().map(|(&index, indicator)| async move {
-        let (owner, dataset) = match indicator {
-            OpenedIndicator::Dataset(indicator) => (indicator.owner().to_owned(), indicator.dataset.clone()),
-            OpenedIndicator::OwnList => (question.header.home_agency.clone(), String::new()),
+        let (position, indicator) = match indicator {
+            OpenedIndicator::Dataset(indicator) => (index, Some(indicator)),
+            OpenedIndicator::Link(link) => (link.position, Some(&link.indicator)),
+            OpenedIndicator::OwnList => (index, None),
         };
-        let mut stream = ContributorStream::closed(index, owner, dataset);
+        let owner = indicator.map_or(question.header.home_agency.as_str(), |indicator| indicator.owner());
+        let dataset = indicator.map_or("", |indicator| indicator.dataset.as_str());
+        let mut stream = ContributorStream::closed(index, position, owner.to_owned(), dataset.to_owned());
         let opened = timeout_at(until, stream.open(contributors, signed.only(index), until)).await;
         if let Err(refusal) = opened.unwrap_or_else(|_| Err(too_slow())) {
             stream.fail(&refusal);
@@ -67,9 +73,9 @@ pub(crate) async fn open_all(
 }
 
 impl ContributorStream {
-    fn closed(index: usize, owner: String, dataset: String) -> Self {
-        let coverage = Coverage { dataset, indicator: index as u32, ..Default::default() };
-        Self { owner, coverage, obligations: None, rows: None, received: 0 }
+    fn closed(part: usize, position: usize, owner: String, dataset: String) -> Self {
+        let coverage = Coverage { dataset, indicator: position as u32, ..Default::default() };
+        Self { owner, part, coverage, obligations: None, rows: None, received: 0 }
     }
 
     async fn open(
@@ -104,8 +110,8 @@ impl ContributorStream {
         self.rows.is_some()
     }
 
-    /// The next rows, waiting until `until` at most.
-    pub(crate) async fn next(&mut self, until: Instant) -> Next {
+    /// The next rows, of `row_bytes` each, waiting until `until` at most.
+    pub(crate) async fn next(&mut self, row_bytes: usize, until: Instant) -> Next {
         let Some(rows) = self.rows.as_mut() else { return Next::End };
         let refusal = match timeout_at(until, rows.message()).await {
             Err(_) => too_slow(),
@@ -113,10 +119,10 @@ impl ContributorStream {
             Ok(Ok(None)) => broken_format("it ended without its closing"),
             Ok(Ok(Some(message))) => match message.part {
                 Some(Part::Rows(rows)) => {
-                    self.received += (rows.len() / sallyport_join::row::ROW_BYTES) as u64;
+                    self.received += rows.len() as u64;
                     return Next::Rows(rows);
                 }
-                Some(Part::Closing(closing)) if closing.rows == self.received => {
+                Some(Part::Closing(closing)) if closing.rows.saturating_mul(row_bytes as u64) == self.received => {
                     self.rows = None;
                     return Next::End;
                 }

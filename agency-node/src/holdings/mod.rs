@@ -3,6 +3,7 @@
 //! Every read for a question asks for a [`Permit`]. Nothing in here leaves the node: neither rows nor
 //! identifiers nor subject numbers can be serialised to the wire.
 
+mod events;
 mod prepare;
 mod scan;
 mod source;
@@ -28,8 +29,9 @@ use sallyport_trust::{
     policy::Permit,
 };
 
+pub(crate) use events::{EventScan, Events, NEVER, NOBODY};
 pub(crate) use prepare::Manifest;
-pub(crate) use scan::{Holding, Scan};
+pub(crate) use scan::{Held, Holding, Scan};
 pub(crate) use subjects::{LocatorOrder, Subjects, Tags};
 
 use crate::{
@@ -67,6 +69,9 @@ pub enum HoldingsError {
     /// The identifier does not fit the question's subject.
     #[error("{0}")]
     Identifier(String),
+    /// More events than one question may look at.
+    #[error("the question looks at more than 50 million events of one data set; narrow its window or filter")]
+    TooMany,
     /// A filter names what is not declared.
     #[error("`{dataset}` has no attribute `{attribute}` to filter on; there are: {declared}")]
     UnknownAttribute {
@@ -106,6 +111,7 @@ impl From<HoldingsError> for Refusal {
             HoldingsError::UnknownDataset(_) => Refusal::new(Kind::NotFound, "dataset_unknown", error.to_string()),
             HoldingsError::Identifier(_) => Refusal::bad_input("identifier_unknown", error.to_string()),
             HoldingsError::UnknownAttribute { .. } => Refusal::bad_input("attribute_unknown", error.to_string()),
+            HoldingsError::TooMany => Refusal::new(Kind::Exhausted, "too_many_events", error.to_string()),
             HoldingsError::ValueType { .. } => Refusal::bad_input("filter_value_type", error.to_string()),
             _ => Refusal::internal("holdings_failed", &error),
         }
@@ -203,6 +209,18 @@ impl Holdings {
         let subjects = self.inner().subjects.get(&kind).map(Subjects::count).ok_or(HoldingsError::Preparing)?;
         let plan = scan::plan(self.frame(dataset).await?, dataset, scan)?;
         scan::fold(plan, scan.within, subjects).await
+    }
+
+    /// Single events, for behaviour and relations.
+    pub(crate) async fn events(
+        &self,
+        _permit: &Permit,
+        name: &str,
+        wanted: &EventScan<'_>,
+    ) -> Result<Events, HoldingsError> {
+        let dataset = self.dataset(name)?;
+        let plan = events::plan(self.frame(dataset).await?, dataset, wanted)?;
+        events::collect(plan, dataset, wanted).await
     }
 
     async fn frame(&self, dataset: &Dataset) -> Result<datafusion::dataframe::DataFrame, HoldingsError> {

@@ -50,15 +50,21 @@ pub(crate) fn plan(frame: DataFrame, dataset: &Dataset, scan: &Scan<'_>) -> Resu
     if dataset.time.is_some() {
         wanted.push(TIME.to_owned());
     }
-    let mut condition = col(wanted[0].as_str()).is_not_null();
+    let condition = condition(dataset, scan)?;
+    let columns: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    Ok(frame.filter(condition)?.select_columns(&columns)?)
+}
+
+/// Rows with a subject, in the window, that pass the filter.
+pub(super) fn condition(dataset: &Dataset, scan: &Scan<'_>) -> Result<Expr, HoldingsError> {
+    let mut condition = col(subject_column(scan.identifier)).is_not_null();
     for bound in window(dataset, scan.window)? {
         condition = condition.and(bound);
     }
     for comparison in scan.filter {
         condition = condition.and(expression(dataset, comparison)?);
     }
-    let columns: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    Ok(frame.filter(condition)?.select_columns(&columns)?)
+    Ok(condition)
 }
 
 fn window(dataset: &Dataset, window: Window) -> Result<Vec<Expr>, HoldingsError> {

@@ -46,6 +46,13 @@ impl Tags {
     }
 }
 
+impl Tags {
+    /// Tags of all subjects, by number.
+    pub(crate) fn all(&self) -> Vec<Option<Tag>> {
+        self.0.iter().map(|tag| Some(*tag).filter(|tag| *tag != NO_TAG)).collect()
+    }
+}
+
 /// Tagged subjects in the pseudo-random order of the epoch.
 pub(crate) struct LocatorOrder {
     locators: Vec<u64>,

@@ -108,6 +108,7 @@ impl Arguments {
             case_number: case_number.clone(),
             reason: self.reason.clone(),
             deadline_ms: DEADLINE_MS,
+            rank_contacts: false,
         };
         Ok((question, lookup))
     }
@@ -134,6 +135,11 @@ fn indicators(dataset: &DatasetDescription, subject: &str) -> Vec<Indicator> {
         measure: Measure::Presence,
         weight_thousandths: WEIGHT_THOUSANDTHS,
         required: false,
+        name: String::new(),
+        window: Window::default(),
+        contact: String::new(),
+        both_ways: false,
+        relation: None,
     });
     indicators.collect()
 }

@@ -1,9 +1,11 @@
 //! A question as a TOML file, strict: an unknown key is an error, never a silent nothing.
 
+mod indicator;
+
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use serde::Deserialize;
 
-use super::{Comparison, Indicator, Measure, Operator, Question, Value, Window};
+use super::{Comparison, Operator, Question, Value, Window};
 use crate::error::Refusal;
 
 /// Identifiers in one look-up, at most.
@@ -52,8 +54,10 @@ struct File {
     #[serde(default = "default_deadline_seconds")]
     deadline_seconds: f64,
     #[serde(default)]
+    rank: Rank,
+    #[serde(default)]
     window: FileWindow,
-    indicator: Vec<FileIndicator>,
+    indicator: Vec<indicator::FileIndicator>,
     #[serde(default)]
     lookup: Vec<String>,
 }
@@ -65,22 +69,21 @@ struct FileWindow {
     until: Option<toml::Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileIndicator {
-    dataset: String,
-    #[serde(default)]
-    identifier: String,
-    #[serde(default = "default_measure")]
-    measure: String,
-    half_at: Option<u32>,
-    half_life_hours: Option<u32>,
-    #[serde(default = "default_weight")]
-    weight: f64,
-    #[serde(default)]
-    required: bool,
-    #[serde(default, rename = "where")]
-    filter: Vec<FileComparison>,
+#[derive(Deserialize, Default, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Rank {
+    #[default]
+    Subject,
+    Contact,
+}
+
+impl FileWindow {
+    fn into_window(self, name: &str) -> Result<Window, Refusal> {
+        let bound = |key: &str, value: Option<toml::Value>| {
+            value.as_ref().map(|value| moment(&format!("{name}{key}"), value)).transpose()
+        };
+        Ok(Window { from_ms: bound("from", self.from)?, until_ms: bound("until", self.until)? })
+    }
 }
 
 #[derive(Deserialize)]
@@ -104,14 +107,6 @@ fn default_deadline_seconds() -> f64 {
     30.0
 }
 
-fn default_measure() -> String {
-    "presence".to_owned()
-}
-
-fn default_weight() -> f64 {
-    1.0
-}
-
 impl File {
     fn into_question(self) -> Result<QuestionFile, Refusal> {
         if self.lookup.len() > LOOKUP_MAX {
@@ -123,11 +118,8 @@ impl File {
         let question = Question {
             title: self.title,
             subject: self.subject,
-            indicators: self.indicator.into_iter().map(FileIndicator::into_indicator).collect::<Result<_, _>>()?,
-            window: Window {
-                from_ms: self.window.from.as_ref().map(|v| moment("window.from", v)).transpose()?,
-                until_ms: self.window.until.as_ref().map(|v| moment("window.until", v)).transpose()?,
-            },
+            indicators: self.indicator.into_iter().map(|indicator| indicator.read()).collect::<Result<_, _>>()?,
+            window: self.window.into_window("window.")?,
             minimum_datasets: self.minimum_datasets,
             top: self.top,
             purpose: self.purpose,
@@ -135,41 +127,10 @@ impl File {
             reason: self.reason,
             // A float that is no number or out of range saturates and is refused by `validate`.
             deadline_ms: (self.deadline_seconds * 1000.0) as u32,
+            rank_contacts: self.rank == Rank::Contact,
         };
         question.validate()?;
         Ok(QuestionFile { question, lookup: self.lookup })
-    }
-}
-
-impl FileIndicator {
-    fn into_indicator(self) -> Result<Indicator, Refusal> {
-        if !(0.0..=10.0).contains(&self.weight) {
-            return Err(Refusal::bad_input("weight_out_of_range", "A weight must be 0 to 10."));
-        }
-        Ok(Indicator {
-            measure: measure(&self)?,
-            dataset: self.dataset,
-            identifier: self.identifier,
-            filter: self.filter.into_iter().map(FileComparison::into_comparison).collect::<Result<_, _>>()?,
-            weight_thousandths: (self.weight * 1000.0).round() as u32,
-            required: self.required,
-        })
-    }
-}
-
-fn measure(indicator: &FileIndicator) -> Result<Measure, Refusal> {
-    match (indicator.measure.as_str(), indicator.half_at, indicator.half_life_hours) {
-        ("presence", None, None) => Ok(Measure::Presence),
-        ("frequency", Some(half_at), None) => Ok(Measure::Frequency { half_at }),
-        ("recency", None, Some(half_life_hours)) => Ok(Measure::Recency { half_life_hours }),
-        ("presence" | "frequency" | "recency", _, _) => Err(Refusal::bad_input(
-            "measure_settings",
-            "`frequency` takes `half_at`, `recency` takes `half_life_hours`, `presence` takes neither.",
-        )),
-        (other, _, _) => Err(Refusal::bad_input(
-            "measure_unknown",
-            format!("`{other}` is no measure; use presence, frequency or recency."),
-        )),
     }
 }
 
@@ -232,7 +193,10 @@ fn moment(name: &str, value: &toml::Value) -> Result<i64, Refusal> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{Measure, Order, RelationKind, Trait},
+        *,
+    };
 
     const WHOLE: &str = r#"
         title = "Phones that cross and call"
@@ -310,5 +274,89 @@ mod tests {
         question.validate_threshold(true).unwrap();
         question.minimum_datasets = 1;
         assert_eq!(question.validate_threshold(false).unwrap_err().reason, "minimum_datasets_too_small");
+    }
+
+    const RELATED: &str = r#"
+        subject = "phone"
+        purpose = "counter-narcotics"
+        [window]
+        from = 2026-05-01
+        [[indicator]]
+        dataset = "cbp.crossings"
+        [[indicator]]
+        dataset = "hsi.calls"
+        identifier = "caller"
+        contact = "callee"
+        measure = "novelty"
+        baseline_days = 90
+        after = "cbp.crossings"
+        within = "24h"
+    "#;
+
+    #[test]
+    fn a_relation_in_time_survives_the_wire() {
+        let question = parse_question(&RELATED.replace("[window]", "rank = \"contact\"\n[window]")).unwrap().question;
+        let relation = question.indicators[1].relation.clone().unwrap();
+        assert_eq!(relation.kind, RelationKind::InTime { order: Order::After, minutes: 1_440 });
+        assert!(question.rank_contacts && question.is_linked_only());
+        let wire = sallyport_proto::common::v1::Question::from(&question);
+        assert_eq!(Question::try_from(wire).unwrap(), question);
+    }
+
+    #[test]
+    fn every_measure_of_behaviour_survives_the_wire() {
+        let settings = [
+            ("\"novelty\"", Measure::Novelty { baseline_days: 90 }),
+            ("\"burst\"", Measure::Burst { baseline_days: 90 }),
+            ("\"silence\"", Measure::Silence { baseline_days: 90 }),
+            ("\"rarity\"\nrarity_of = \"hour\"", Measure::Rarity { of: Trait::Hour, baseline_days: 90 }),
+            (
+                "\"rarity\"\nrarity_of = \"port\"",
+                Measure::Rarity { of: Trait::Attribute("port".to_owned()), baseline_days: 90 },
+            ),
+        ];
+        for (text, measure) in settings {
+            let alone = RELATED.replace("after = \"cbp.crossings\"", "").replace("within = \"24h\"", "");
+            let question = parse_question(&alone.replace("\"novelty\"", text)).unwrap().question;
+            assert_eq!(question.indicators[1].measure, measure);
+            let wire = sallyport_proto::common::v1::Question::from(&question);
+            assert_eq!(Question::try_from(wire).unwrap(), question);
+        }
+    }
+
+    #[test]
+    fn each_fault_of_a_relation_has_its_reason() {
+        let both = "dataset = \"cbp.crossings\"\nafter = \"hsi.calls\"\nwithin = \"1h\"";
+        let faults = [
+            (RELATED.replace("24h", "0m"), "relation_minutes"),
+            (RELATED.replace("24h", "91d"), "relation_minutes"),
+            (RELATED.replace("24h", "soon"), "relation_minutes"),
+            (RELATED.replace("24h", "99999999999d"), "relation_minutes"),
+            (RELATED.replace("within = \"24h\"", ""), "relation_settings"),
+            (RELATED.replace("after = ", "hops = 2\n        after = "), "relation_settings"),
+            (RELATED.replace("after = \"cbp.crossings\"", "after = \"cbp.flights\""), "relation_unknown"),
+            (RELATED.replace("after = \"cbp.crossings\"", "after = \"hsi.calls\""), "relation_to_itself"),
+            (RELATED.replacen("dataset = \"cbp.crossings\"", both, 1), "relation_circle"),
+            (RELATED.replace("\"novelty\"", "\"burst\""), "relation_measure"),
+            (RELATED.replace("contact = \"callee\"", ""), "contact_missing"),
+            (RELATED.replace("from = 2026-05-01", ""), "baseline_needs_window"),
+            (RELATED.replace("= 90\n", "= 0\n"), "baseline_out_of_range"),
+            (
+                RELATED.replacen("dataset = \"cbp.crossings\"", "name = \"cbp.crossings\"\ndataset = \"hsi.calls\"", 1),
+                "relation_same_dataset",
+            ),
+            (
+                RELATED
+                    .replace("after = \"cbp.crossings\"", "contacts_in_common_with = \"cbp.crossings\"")
+                    .replace("within = \"24h\"", ""),
+                "contact_missing",
+            ),
+        ];
+        for (text, reason) in faults {
+            match parse_question(&text) {
+                Err(refusal) => assert_eq!(refusal.reason, reason, "{}", refusal.message),
+                Ok(_) => panic!("expected {reason}"),
+            }
+        }
     }
 }

@@ -5,6 +5,9 @@
 //! question.
 
 mod file;
+mod measure;
+mod part;
+mod relation;
 mod replay;
 mod signed;
 mod wire;
@@ -12,10 +15,13 @@ mod wire;
 use crate::error::Refusal;
 
 pub use file::{LOOKUP_MAX, QuestionFile, parse_question};
+pub use measure::{Measure, Trait, baseline_from_ms, saturating};
+pub use part::{LinkPart, OpenedIndicator};
+pub use relation::{MINUTES_MAX, Order, RELATIONS_MAX, Relation, RelationKind};
 pub use replay::ReplayGuard;
 pub use signed::{
-    AGE_MAX_MS, Asker, Circumstances, Commitment, Header, LocatorRange, OpenedIndicator, OpenedQuestion, QuestionId,
-    SKEW_MAX_MS, SignedQuestion, WrittenQuestion, check_freshness,
+    AGE_MAX_MS, Asker, Circumstances, Commitment, Header, LocatorRange, OpenedQuestion, QuestionId, SKEW_MAX_MS,
+    SignedQuestion, WrittenQuestion, check_freshness,
 };
 
 /// Indicators in one question, at most.
@@ -54,6 +60,8 @@ pub struct Question {
     pub reason: String,
     /// For the whole question, in milliseconds.
     pub deadline_ms: u32,
+    /// Rank the contacts of the indicator that stands in relation, not its subjects.
+    pub rank_contacts: bool,
 }
 
 /// One data set's part of a question.
@@ -71,6 +79,16 @@ pub struct Indicator {
     pub weight_thousandths: u32,
     /// A subject without it is no match.
     pub required: bool,
+    /// How relations call it; may be empty.
+    pub name: String,
+    /// Narrows the question's window.
+    pub window: Window,
+    /// Which identifier names the other side of an event; empty when it does not matter.
+    pub contact: String,
+    /// Each event is also one of its contact with its subject.
+    pub both_ways: bool,
+    /// What it has to do with another indicator.
+    pub relation: Option<Relation>,
 }
 
 impl Indicator {
@@ -87,6 +105,20 @@ pub struct Window {
     pub from_ms: Option<i64>,
     /// First moment that no longer counts.
     pub until_ms: Option<i64>,
+}
+
+impl Window {
+    /// What lies in both.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            from_ms: self.from_ms.max(other.from_ms),
+            until_ms: [self.until_ms, other.until_ms].into_iter().flatten().min(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.from_ms.zip(self.until_ms).is_some_and(|(from, until)| from >= until)
+    }
 }
 
 /// A typed comparison over a declared attribute.
@@ -128,23 +160,6 @@ pub enum Value {
     TimeMs(i64),
 }
 
-/// How a subject's events in a data set become evidence in [0, 1].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
-    /// 1 for every subject that the data set holds.
-    Presence,
-    /// n / (n + half_at) for n events.
-    Frequency {
-        /// Events at which the evidence is one half; 1 to 1,000,000.
-        half_at: u32,
-    },
-    /// 2^(−age / half_life) for the age of the newest event.
-    Recency {
-        /// Hours; 1 to 876,000.
-        half_life_hours: u32,
-    },
-}
-
 impl Question {
     /// Checks every bound that does not need to know the data sets.
     ///
@@ -158,7 +173,11 @@ impl Question {
                 format!("A question needs 1 to {INDICATORS_MAX} indicators; this one has {}.", self.indicators.len()),
             ));
         }
-        self.indicators.iter().try_for_each(Indicator::validate)?;
+        for indicator in &self.indicators {
+            indicator.validate()?;
+            indicator.measure.validate(self.window.and(indicator.window))?;
+        }
+        self.validate_relations()?;
         if self.top == 0 || self.top > TOP_MAX {
             return Err(Refusal::bad_input(
                 "top_out_of_range",
@@ -171,12 +190,11 @@ impl Question {
                 format!("The deadline must be 0.1 to 600 seconds; it is {} ms.", self.deadline_ms),
             ));
         }
-        match (self.window.from_ms, self.window.until_ms) {
-            (Some(from), Some(until)) if from >= until => {
-                Err(Refusal::bad_input("window_empty", "The window ends before it begins; swap `from` and `until`."))
-            }
-            _ => Ok(()),
+        let windows = self.indicators.iter().map(|indicator| self.window.and(indicator.window));
+        if windows.chain([self.window]).any(|window| window.is_empty()) {
+            return Err(Refusal::bad_input("window_empty", "A window ends before it begins; swap `from` and `until`."));
         }
+        Ok(())
     }
 
     /// Checks t against the data sets that can hold a subject; `own_list` counts the asker's list.
@@ -241,8 +259,17 @@ impl Indicator {
                 format!("A filter may hold at most {COMPARISONS_MAX} comparisons."),
             ));
         }
-        self.filter.iter().try_for_each(Comparison::validate)?;
-        self.measure.validate()
+        validate_text("contact", &self.contact, false)?;
+        if self.both_ways && self.contact.is_empty() {
+            return Err(Refusal::bad_input("contact_missing", "`both_ways` needs a `contact`."));
+        }
+        if matches!(self.measure, Measure::Novelty { .. }) && self.contact.is_empty() {
+            return Err(Refusal::bad_input(
+                "contact_missing",
+                "Novelty is of a contact: say which identifier it is, such as `contact = \"callee\"`.",
+            ));
+        }
+        self.filter.iter().try_for_each(Comparison::validate)
     }
 }
 
@@ -269,20 +296,6 @@ impl Comparison {
             }
             _ => Ok(()),
         })
-    }
-}
-
-impl Measure {
-    fn validate(self) -> Result<(), Refusal> {
-        match self {
-            Measure::Frequency { half_at } if !(1..=1_000_000).contains(&half_at) => {
-                Err(Refusal::bad_input("half_at_out_of_range", "`half_at` must be 1 to 1,000,000 events."))
-            }
-            Measure::Recency { half_life_hours } if !(1..=876_000).contains(&half_life_hours) => {
-                Err(Refusal::bad_input("half_life_out_of_range", "`half_life_hours` must be 1 to 876,000."))
-            }
-            _ => Ok(()),
-        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! A question under its home node's signature, with a commitment in place of each indicator.
+//! A question under its home node's signature, with a commitment in place of each part.
 //!
-//! The signature covers every indicator through its commitment, while each reader gets only the
+//! The signature covers every part through its commitment, while each reader gets only the
 //! openings that are its own: nothing can be exchanged, and nobody reads what another agency is asked.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use prost::Message;
 use sallyport_proto::common::v1 as pb;
 use sha2::{Digest, Sha256};
 
-use super::{INDICATORS_MAX, Indicator, Question, TEXT_BYTES_MAX, Window};
+use super::{INDICATORS_MAX, OpenedIndicator, Question, RELATIONS_MAX, TEXT_BYTES_MAX, Window, part};
 use crate::{
     error::{Kind, Refusal},
     identity::{Identity, Role, Signature, SigningPurpose},
@@ -24,6 +24,8 @@ pub const AGE_MAX_MS: i64 = 120_000;
 pub const SKEW_MAX_MS: i64 = 30_000;
 /// Ranges of locators in one look-up, at most.
 const RANGES_MAX: usize = super::file::LOOKUP_MAX;
+/// Parts of one question, at most: indicators, the asker's own list, two sides of every relation.
+const PARTS_MAX: usize = INDICATORS_MAX + 1 + 2 * RELATIONS_MAX;
 
 /// Attributes of the asking person, as their home node vouches for them.
 pub type Asker = BTreeMap<String, String>;
@@ -44,10 +46,10 @@ impl std::fmt::Display for QuestionId {
     }
 }
 
-/// Stands for one indicator.
+/// Stands for one part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commitment {
-    /// Hash over the indicator and its salt.
+    /// Hash over the part and its salt.
     pub digest: [u8; 32],
     /// Where the polynomial of shares is evaluated for this data set; 1 to 32.
     pub share_point: u8,
@@ -107,22 +109,22 @@ pub struct Circumstances {
 }
 
 impl WrittenQuestion {
-    /// Writes a question down, each indicator under a commitment with a fresh salt.
+    /// Writes a question down, each part under a commitment with a fresh salt.
     ///
     /// # Errors
     /// When the machine gives no randomness, or the threshold does not fit the data sets.
     pub fn write(question: &Question, circumstances: Circumstances) -> Result<Self, Refusal> {
         question.validate()?;
-        question.validate_threshold(circumstances.lookup.is_some())?;
+        question.validate_threshold(circumstances.lookup.is_some() && !question.is_linked_only())?;
         let mut openings = Vec::new();
         let mut commitments = Vec::new();
-        let own_list = circumstances.lookup.is_some().then(Vec::new);
-        let encoded = question.indicators.iter().map(|i| pb::Indicator::from(i).encode_to_vec()).chain(own_list);
-        let points = share_points(question);
-        for (index, (indicator, share_point)) in (0u32..).zip(encoded.zip(points)) {
+        let lookup_at = circumstances.lookup.is_some().then_some(circumstances.home_agency.as_str());
+        let parts = part::parts(question, lookup_at)?;
+        for (index, (part, share_point)) in (0u32..).zip(parts) {
+            let part = pb::QuestionPart::from(&part).encode_to_vec();
             let salt: [u8; 32] = random()?;
-            commitments.push(Commitment { digest: commit(&salt, &indicator), share_point });
-            openings.push(pb::Opening { index, salt: salt.to_vec(), indicator });
+            commitments.push(Commitment { digest: commit(&salt, &part), share_point });
+            openings.push(pb::Opening { index, salt: salt.to_vec(), part });
         }
         let header = Header {
             nonce: random()?,
@@ -161,40 +163,12 @@ impl WrittenQuestion {
     }
 }
 
-/// The asker's own list comes after the indicators and counts as one more data set.
-fn share_points(question: &Question) -> Vec<u8> {
-    let mut points: BTreeMap<&str, u8> = BTreeMap::new();
-    let mut next = 1u8;
-    let mut given: Vec<u8> = question
-        .indicators
-        .iter()
-        .map(|indicator| {
-            *points.entry(&indicator.dataset).or_insert_with(|| {
-                let point = next;
-                next = next.saturating_add(1);
-                point
-            })
-        })
-        .collect();
-    given.push(next);
-    given
-}
-
 /// A question under its home node's signature, with the openings this holder may read.
 #[derive(Clone)]
 pub struct SignedQuestion {
     header: Vec<u8>,
     signature: Signature,
     openings: Vec<pb::Opening>,
-}
-
-/// One opened indicator.
-#[derive(Debug, Clone, PartialEq)]
-pub enum OpenedIndicator {
-    /// A data set's part of the question.
-    Dataset(Indicator),
-    /// The home node's own list of the subjects that are looked up.
-    OwnList,
 }
 
 /// A question whose signature, freshness and openings were verified.
@@ -221,7 +195,12 @@ impl SignedQuestion {
 
     /// The data set that the first opening names, not verified in any way: for the audit log alone.
     pub fn claimed_dataset(&self) -> Option<String> {
-        let indicator = pb::Indicator::decode(self.openings.first()?.indicator.as_slice()).ok()?;
+        let part = pb::QuestionPart::decode(self.openings.first()?.part.as_slice()).ok()?.part?;
+        let indicator = match part {
+            pb::question_part::Part::Indicator(indicator) => indicator,
+            pb::question_part::Part::Link(link) => link.indicator?,
+            pb::question_part::Part::OwnList(_) => return None,
+        };
         let name: String = indicator.dataset.chars().filter(char::is_ascii_graphic).take(128).collect();
         (!name.is_empty()).then_some(name)
     }
@@ -282,8 +261,8 @@ impl SignedQuestion {
         let signature = wire
             .signature
             .ok_or_else(|| Refusal::new(Kind::Unauthenticated, "question_unsigned", "The question is not signed."))?;
-        if wire.openings.len() > INDICATORS_MAX + 1 {
-            return Err(Refusal::bad_input("question_opening", "The question opens more indicators than it may have."));
+        if wire.openings.len() > PARTS_MAX {
+            return Err(Refusal::bad_input("question_opening", "The question opens more parts than it may have."));
         }
         Ok(Self { header: wire.header, signature: signature.try_into()?, openings: wire.openings })
     }
@@ -318,7 +297,7 @@ impl Header {
         let attributes = self.asker.iter().flat_map(|(name, value)| [name, value]);
         let bounded = texts.into_iter().chain(attributes).all(|text| text.len() <= TEXT_BYTES_MAX)
             && self.asker.len() <= 32
-            && (1..=INDICATORS_MAX + 1).contains(&self.commitments.len())
+            && (1..=PARTS_MAX).contains(&self.commitments.len())
             && self.ranges.len() <= RANGES_MAX
             && self.ranges.iter().all(|range| range.bits <= 64)
             && self.commitments.iter().all(|c| (1..=32).contains(&c.share_point))
@@ -365,23 +344,19 @@ impl Header {
 }
 
 fn open_one(header: &Header, opening: &pb::Opening) -> Result<(usize, OpenedIndicator), Refusal> {
-    let refused =
-        || Refusal::bad_input("question_opening", "An indicator of the question is not the one that was signed.");
+    let refused = || Refusal::bad_input("question_opening", "A part of the question is not the one that was signed.");
     let index = opening.index as usize;
     let commitment = header.commitments.get(index).ok_or_else(refused)?;
     let salt: [u8; 32] = opening.salt.as_slice().try_into().map_err(|_| refused())?;
-    if commit(&salt, &opening.indicator) != commitment.digest {
+    if commit(&salt, &opening.part) != commitment.digest {
         return Err(refused());
     }
-    if opening.indicator.is_empty() {
-        return Ok((index, OpenedIndicator::OwnList));
-    }
-    let indicator = pb::Indicator::decode(opening.indicator.as_slice()).map_err(|_| refused())?;
-    Ok((index, OpenedIndicator::Dataset(indicator.try_into()?)))
+    let part = pb::QuestionPart::decode(opening.part.as_slice()).map_err(|_| refused())?;
+    Ok((index, part.try_into()?))
 }
 
-fn commit(salt: &[u8; 32], indicator: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(b"sallyport indicator v1").chain_update(salt).chain_update(indicator).finalize().into()
+fn commit(salt: &[u8; 32], part: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(b"sallyport question part v1").chain_update(salt).chain_update(part).finalize().into()
 }
 
 fn random<const N: usize>() -> Result<[u8; N], Refusal> {

@@ -1,8 +1,13 @@
 //! The edge between questions and their protobuf form; the only file that knows both.
 
+mod relation;
+
 use sallyport_proto::common::v1 as pb;
 
-use super::{Commitment, Comparison, Header, Indicator, LocatorRange, Measure, Operator, Question, Value, Window};
+use super::{
+    Commitment, Comparison, Header, Indicator, LinkPart, LocatorRange, Measure, OpenedIndicator, Operator, Order,
+    Question, Relation, RelationKind, Trait, Value, Window,
+};
 use crate::{error::Refusal, identity::Signature};
 
 fn missing(part: &str) -> Refusal {
@@ -42,6 +47,7 @@ impl From<&Question> for pb::Question {
             case_number: question.case_number.clone(),
             reason: question.reason.clone(),
             deadline_ms: question.deadline_ms,
+            rank_contacts: question.rank_contacts,
         }
     }
 }
@@ -61,6 +67,7 @@ impl TryFrom<pb::Question> for Question {
             case_number: question.case_number,
             reason: question.reason,
             deadline_ms: question.deadline_ms,
+            rank_contacts: question.rank_contacts,
         };
         question.validate()?;
         Ok(question)
@@ -73,9 +80,14 @@ impl From<&Indicator> for pb::Indicator {
             dataset: indicator.dataset.clone(),
             identifier: indicator.identifier.clone(),
             filter: indicator.filter.iter().map(Into::into).collect(),
-            measure: Some(indicator.measure.into()),
+            measure: Some((&indicator.measure).into()),
             weight_thousandths: indicator.weight_thousandths,
             required: indicator.required,
+            name: indicator.name.clone(),
+            window: Some(indicator.window.into()),
+            contact: indicator.contact.clone(),
+            both_ways: indicator.both_ways,
+            relation: indicator.relation.as_ref().map(Into::into),
         }
     }
 }
@@ -91,6 +103,11 @@ impl TryFrom<pb::Indicator> for Indicator {
             measure: indicator.measure.ok_or_else(|| missing("measure"))?.try_into()?,
             weight_thousandths: indicator.weight_thousandths,
             required: indicator.required,
+            name: indicator.name,
+            window: indicator.window.map(Into::into).unwrap_or_default(),
+            contact: indicator.contact,
+            both_ways: indicator.both_ways,
+            relation: indicator.relation.map(TryInto::try_into).transpose()?,
         };
         indicator.validate()?;
         Ok(indicator)
@@ -175,12 +192,20 @@ impl From<pb::value::Kind> for Value {
     }
 }
 
-impl From<Measure> for pb::Measure {
-    fn from(measure: Measure) -> Self {
+impl From<&Measure> for pb::Measure {
+    fn from(measure: &Measure) -> Self {
+        use pb::measure::Kind;
         let kind = match measure {
-            Measure::Presence => pb::measure::Kind::Presence(pb::Presence {}),
-            Measure::Frequency { half_at } => pb::measure::Kind::Frequency(pb::Frequency { half_at }),
-            Measure::Recency { half_life_hours } => pb::measure::Kind::Recency(pb::Recency { half_life_hours }),
+            Measure::Presence => Kind::Presence(pb::Presence {}),
+            Measure::Frequency { half_at } => Kind::Frequency(pb::Frequency { half_at: *half_at }),
+            Measure::Recency { half_life_hours } => Kind::Recency(pb::Recency { half_life_hours: *half_life_hours }),
+            Measure::Novelty { baseline_days } => Kind::Novelty(pb::Novelty { baseline_days: *baseline_days }),
+            Measure::Rarity { of, baseline_days } => {
+                Kind::Rarity(pb::Rarity { baseline_days: *baseline_days, of: Some(of.into()) })
+            }
+            Measure::Burst { baseline_days } => Kind::Burst(pb::Burst { baseline_days: *baseline_days }),
+            Measure::Silence { baseline_days } => Kind::Silence(pb::Silence { baseline_days: *baseline_days }),
+            Measure::Regularity => Kind::Regularity(pb::Regularity {}),
         };
         pb::Measure { kind: Some(kind) }
     }
@@ -190,11 +215,45 @@ impl TryFrom<pb::Measure> for Measure {
     type Error = Refusal;
 
     fn try_from(measure: pb::Measure) -> Result<Self, Refusal> {
+        use pb::measure::Kind;
         Ok(match measure.kind.ok_or_else(|| missing("measure"))? {
-            pb::measure::Kind::Presence(_) => Measure::Presence,
-            pb::measure::Kind::Frequency(frequency) => Measure::Frequency { half_at: frequency.half_at },
-            pb::measure::Kind::Recency(recency) => Measure::Recency { half_life_hours: recency.half_life_hours },
+            Kind::Presence(_) => Measure::Presence,
+            Kind::Frequency(frequency) => Measure::Frequency { half_at: frequency.half_at },
+            Kind::Recency(recency) => Measure::Recency { half_life_hours: recency.half_life_hours },
+            Kind::Novelty(novelty) => Measure::Novelty { baseline_days: novelty.baseline_days },
+            Kind::Rarity(rarity) => Measure::Rarity {
+                of: rarity.of.ok_or_else(|| missing("trait"))?.try_into()?,
+                baseline_days: rarity.baseline_days,
+            },
+            Kind::Burst(burst) => Measure::Burst { baseline_days: burst.baseline_days },
+            Kind::Silence(silence) => Measure::Silence { baseline_days: silence.baseline_days },
+            Kind::Regularity(_) => Measure::Regularity,
         })
+    }
+}
+
+impl From<&Trait> for pb::rarity::Of {
+    fn from(of: &Trait) -> Self {
+        match of {
+            Trait::Hour => pb::rarity::Of::Calendar(pb::Calendar::Hour.into()),
+            Trait::Weekday => pb::rarity::Of::Calendar(pb::Calendar::Weekday.into()),
+            Trait::Attribute(name) => pb::rarity::Of::Attribute(name.clone()),
+        }
+    }
+}
+
+impl TryFrom<pb::rarity::Of> for Trait {
+    type Error = Refusal;
+
+    fn try_from(of: pb::rarity::Of) -> Result<Self, Refusal> {
+        match of {
+            pb::rarity::Of::Attribute(name) => Ok(Trait::Attribute(name)),
+            pb::rarity::Of::Calendar(calendar) => match pb::Calendar::try_from(calendar) {
+                Ok(pb::Calendar::Hour) => Ok(Trait::Hour),
+                Ok(pb::Calendar::Weekday) => Ok(Trait::Weekday),
+                _ => Err(missing("trait")),
+            },
+        }
     }
 }
 

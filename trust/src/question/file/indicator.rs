@@ -1,0 +1,154 @@
+//! One `[[indicator]]` of a question file.
+
+use serde::Deserialize;
+
+use super::{super::*, FileComparison, FileWindow};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileIndicator {
+    #[serde(default)]
+    name: String,
+    dataset: String,
+    #[serde(default)]
+    identifier: String,
+    #[serde(default)]
+    contact: String,
+    #[serde(default)]
+    both_ways: bool,
+    from: Option<toml::Value>,
+    until: Option<toml::Value>,
+    #[serde(default = "default_measure")]
+    measure: String,
+    half_at: Option<u32>,
+    half_life_hours: Option<u32>,
+    baseline_days: Option<u32>,
+    rarity_of: Option<String>,
+    #[serde(default = "default_weight")]
+    weight: f64,
+    #[serde(default)]
+    required: bool,
+    #[serde(default, rename = "where")]
+    filter: Vec<FileComparison>,
+    after: Option<String>,
+    before: Option<String>,
+    around: Option<String>,
+    within: Option<String>,
+    contacts_in_common_with: Option<String>,
+    hops: Option<u8>,
+    others_half_at: Option<u32>,
+}
+
+fn default_measure() -> String {
+    "presence".to_owned()
+}
+
+fn default_weight() -> f64 {
+    1.0
+}
+
+/// Others at which the evidence of a relation is one half, unless the file says otherwise.
+const OTHERS_HALF_AT: u32 = 5;
+
+impl FileIndicator {
+    pub(super) fn read(self) -> Result<Indicator, Refusal> {
+        if !(0.0..=10.0).contains(&self.weight) {
+            return Err(Refusal::bad_input("weight_out_of_range", "A weight must be 0 to 10."));
+        }
+        Ok(Indicator {
+            measure: self.measure()?,
+            relation: self.relation()?,
+            window: FileWindow { from: self.from, until: self.until }.into_window("")?,
+            name: self.name,
+            dataset: self.dataset,
+            identifier: self.identifier,
+            contact: self.contact,
+            both_ways: self.both_ways,
+            filter: self.filter.into_iter().map(FileComparison::into_comparison).collect::<Result<_, _>>()?,
+            weight_thousandths: (self.weight * 1000.0).round() as u32,
+            required: self.required,
+        })
+    }
+
+    fn measure(&self) -> Result<Measure, Refusal> {
+        let settings = (self.half_at, self.half_life_hours, self.baseline_days, self.rarity_of.as_deref());
+        match (self.measure.as_str(), settings) {
+            ("presence", (None, None, None, None)) => Ok(Measure::Presence),
+            ("frequency", (Some(half_at), None, None, None)) => Ok(Measure::Frequency { half_at }),
+            ("recency", (None, Some(half_life_hours), None, None)) => Ok(Measure::Recency { half_life_hours }),
+            ("novelty", (None, None, Some(baseline_days), None)) => Ok(Measure::Novelty { baseline_days }),
+            ("rarity", (None, None, Some(baseline_days), Some(of))) => {
+                Ok(Measure::Rarity { of: rarity_of(of), baseline_days })
+            }
+            ("burst", (None, None, Some(baseline_days), None)) => Ok(Measure::Burst { baseline_days }),
+            ("silence", (None, None, Some(baseline_days), None)) => Ok(Measure::Silence { baseline_days }),
+            ("regularity", (None, None, None, None)) => Ok(Measure::Regularity),
+            ("presence" | "frequency" | "recency" | "novelty" | "rarity" | "burst" | "silence" | "regularity", _) => {
+                Err(Refusal::bad_input(
+                    "measure_settings",
+                    "`frequency` takes `half_at`, `recency` takes `half_life_hours`, `novelty`, `burst` and `silence` take \
+                 `baseline_days`, `rarity` takes that and `rarity_of`, `presence` and `regularity` take none.",
+                ))
+            }
+            (other, _) => Err(Refusal::bad_input(
+                "measure_unknown",
+                format!(
+                    "`{other}` is no measure; use presence, frequency, recency, novelty, rarity, burst, silence or \
+                     regularity."
+                ),
+            )),
+        }
+    }
+
+    fn relation(&self) -> Result<Option<Relation>, Refusal> {
+        let in_time = [(Order::After, &self.after), (Order::Before, &self.before), (Order::Around, &self.around)];
+        let mut in_time = in_time.into_iter().filter_map(|(order, to)| Some((order, to.clone()?)));
+        let (first, second) = (in_time.next(), in_time.next());
+        let half_at = self.others_half_at.unwrap_or(OTHERS_HALF_AT);
+        let kind = match (first, second, &self.contacts_in_common_with, &self.within, self.hops) {
+            (None, None, None, None, None) => return Ok(None),
+            (Some((order, to)), None, None, Some(within), None) => {
+                (to, RelationKind::InTime { order, minutes: minutes(within)? })
+            }
+            (None, None, Some(to), None, hops) => {
+                (to.clone(), RelationKind::CommonContacts { hops: hops.unwrap_or(1) })
+            }
+            _ => {
+                return Err(Refusal::bad_input(
+                    "relation_settings",
+                    "An indicator takes one of `after`, `before` and `around`, each with `within`, or \
+                     `contacts_in_common_with`, with `hops` if it is 2.",
+                ));
+            }
+        };
+        Ok(Some(Relation { to: kind.0, kind: kind.1, half_at }))
+    }
+}
+
+fn rarity_of(text: &str) -> Trait {
+    match text {
+        "hour" => Trait::Hour,
+        "weekday" => Trait::Weekday,
+        name => Trait::Attribute(name.to_owned()),
+    }
+}
+
+/// `90m`, `24h` or `7d`, in minutes.
+fn minutes(text: &str) -> Result<u32, Refusal> {
+    let refused = || {
+        Refusal::bad_input(
+            "relation_minutes",
+            "`within` must be one minute to 90 days, such as \"90m\", \"24h\" or \"7d\".",
+        )
+    };
+    let unit = text.chars().last().ok_or_else(refused)?;
+    let factor = match unit {
+        'm' => 1,
+        'h' => 60,
+        'd' => 24 * 60,
+        _ => return Err(refused()),
+    };
+    let number: u32 = text.strip_suffix(unit).and_then(|digits| digits.parse().ok()).ok_or_else(refused)?;
+    let minutes = number.checked_mul(factor).ok_or_else(refused)?;
+    if (1..=MINUTES_MAX).contains(&minutes) { Ok(minutes) } else { Err(refused()) }
+}
