@@ -1,5 +1,6 @@
 //! Boot and end of a node, in order.
 
+use std::path::PathBuf;
 use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use sallyport_proto::{
@@ -41,8 +42,13 @@ pub enum RunError {
     )]
     WrongRole(SpiffeId, String),
     /// The policy is refused.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
+    #[error("the policy in {}: {problem}", directory.display())]
+    Policy {
+        /// Where it lies.
+        directory: PathBuf,
+        /// What is wrong and what to do.
+        problem: PolicyError,
+    },
     /// The audit log cannot be kept.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -115,7 +121,8 @@ pub async fn run(
 
 fn open(config: &Config, identity: &Arc<Identity>, clock: Clock) -> Result<Node, RunError> {
     let federation = identity.id().federation.clone();
-    let policy = PolicyStore::open(&config.policies)?;
+    let policy = PolicyStore::open(&config.policies)
+        .map_err(|problem| RunError::Policy { directory: config.policies.clone(), problem })?;
     let audit = AuditLog::open(&config.state.join("audit"), &format!("{federation}/{}", config.agency), clock.clone())?;
     let terms = Terms {
         federation: federation.clone(),

@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     who: As,
     #[command(flatten)]
-    lookup: lookup::Arguments,
+    lookup: lookup::LookUp,
     /// One JSON object instead of tables.
     #[arg(long)]
     json: bool,

@@ -75,3 +75,13 @@ fn main() -> ExitCode {
         Err(failure) => failure.report(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_is_described_without_contradiction() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,5 +1,6 @@
 //! Boot and end of a gateway, in order.
 
+use std::path::PathBuf;
 use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use sallyport_proto::{FILE_DESCRIPTOR_SET, gateway::v1::federation_server::FederationServer};
@@ -36,8 +37,13 @@ pub enum RunError {
     #[error("{0} is not the name of a gateway: configure the certificate of spiffe://FEDERATION/gateway")]
     WrongRole(SpiffeId),
     /// The policy is refused.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
+    #[error("the policy in {}: {problem}", directory.display())]
+    Policy {
+        /// Where it lies.
+        directory: PathBuf,
+        /// What is wrong and what to do.
+        problem: PolicyError,
+    },
     /// The audit log cannot be kept.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -84,7 +90,8 @@ pub async fn run(
     if identity.id().role != Role::Gateway {
         return Err(RunError::WrongRole(identity.id().clone()));
     }
-    let policy = PolicyStore::open(&config.policies)?;
+    let policy = PolicyStore::open(&config.policies)
+        .map_err(|problem| RunError::Policy { directory: config.policies.clone(), problem })?;
     let audit = AuditLog::open(&config.audit, &format!("{}/gateway", identity.id().federation), clock.clone())?;
     let gateway = Arc::new(Gateway {
         contributors: Contributors::new(&config, &identity)?,

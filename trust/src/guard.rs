@@ -113,7 +113,9 @@ impl Guard {
                 Ok(permit)
             }
             Decision::Deny(denial) => {
-                trail.ruling = Some(self.ruling(Recorded::Deny, denial.rule.as_deref().unwrap_or_default()));
+                // Where no rule speaks, it is the lack of one that denies.
+                let rule = denial.rule.as_deref().unwrap_or("default-deny");
+                trail.ruling = Some(self.ruling(Recorded::Deny, rule));
                 Err(Refusal::denied(denial.reason, denial.explanation))
             }
             Decision::Hold(hold) => {

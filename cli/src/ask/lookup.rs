@@ -15,7 +15,7 @@ const WEIGHT_THOUSANDTHS: u32 = 1_000;
 
 /// What of a look-up stands on the command line.
 #[derive(clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct LookUp {
     /// Look up this phone number instead of ranking everyone; repeat it for more. So with the others.
     #[arg(long, value_name = "NUMBER")]
     phone: Vec<String>,
@@ -47,7 +47,7 @@ pub(super) struct Arguments {
     reason: String,
 }
 
-impl Arguments {
+impl LookUp {
     /// All identifiers, which must be of the question's type.
     pub(super) fn identifiers(&self, subject: &str) -> Result<Vec<String>, Failure> {
         let other = self.by_type().into_iter().find(|(kind, given)| *kind != subject && !given.is_empty());
