@@ -9,9 +9,9 @@ use sallyport_proto::{
 use sallyport_trust::{
     error::{Kind, Refusal},
     guard::{Act, Trail},
-    identity::{Role, Signature, SigningPurpose, SpiffeId, refusal_of},
+    identity::{Signature, SigningPurpose, SpiffeId, refusal_of},
     policy::{Action, Attributes, Context, Request, attribute, kind},
-    question::{Asker, check_freshness},
+    question::{Asker, check_freshness, vouches_for},
 };
 
 use crate::{dataset::Dataset, node::Node};
@@ -105,11 +105,7 @@ fn introduced(node: &Node, request: DescribeRequest) -> Result<Asker, Refusal> {
     let introduction = Introduction::decode(request.introduction.as_slice()).map_err(|_| unusable())?;
     check_freshness(introduction.issued_at_ms, node.clock.now_ms())?;
     let asker: Asker = introduction.asker.into_iter().collect();
-    let vouched = match (&signer.role, asker.get(attribute::AGENCY)) {
-        (Role::Node { agency }, Some(claimed)) => agency == claimed,
-        _ => false,
-    };
-    if !vouched || introduction.federation != node.identity.id().federation {
+    if !vouches_for(&signer, &asker) || introduction.federation != node.identity.id().federation {
         return Err(Refusal::denied("introduction_wrong_signer", "A person is introduced by their own agency's node."));
     }
     Ok(asker)

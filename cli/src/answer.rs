@@ -8,6 +8,8 @@ use sallyport_proto::{
 };
 use serde_json::{Value, json};
 
+use crate::terminal;
+
 /// The answer as one JSON object; its fields are a promise to scripts.
 pub(crate) fn to_json(answer: &DeskAnswer) -> Value {
     json!({
@@ -95,7 +97,7 @@ pub(crate) fn print(answer: &DeskAnswer) {
         "{} subjects matched; the best {} are shown. Question {} took {} ms.",
         answer.subjects_matched,
         answer.matches.len(),
-        answer.question_id.get(..12).unwrap_or_default(),
+        terminal::line(answer.question_id.get(..12).unwrap_or_default()),
         answer.elapsed_ms
     );
 }
@@ -117,7 +119,7 @@ fn print_matches(answer: &DeskAnswer) {
             made_of.collect::<Vec<_>>().join("  "),
         ]
     });
-    let subject = format!("{} (masked)", answer.subject);
+    let subject = format!("{} (masked)", terminal::line(&answer.subject));
     let mut head = vec!["rank", &subject, "status", "QE", "others", "made of"];
     let mut rows: Vec<Vec<String>> = rows.collect();
     if answer.matches.iter().all(|found| found.others.is_none()) {
@@ -154,11 +156,9 @@ fn decimal(thousandths: u32) -> String {
     format!("{}.{:03}", thousandths / 1_000, thousandths % 1_000)
 }
 
-/// A table with columns as wide as they must be. What comes from others is shown without control
-/// characters, so that no answer can steer the terminal.
+/// A table with columns as wide as they must be; each cell is one line.
 pub(crate) fn print_table(head: &[&str], rows: Vec<Vec<String>>) {
-    let clean = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| terminal::line(cell)).collect()).collect();
     let width = |column: usize| {
         rows.iter()
             .filter_map(|row| row.get(column))

@@ -10,7 +10,7 @@ use std::{
 use indicatif::ProgressBar;
 use sallyport_trust::question::{Question, QuestionFile, parse_question};
 
-use crate::{answer, desk::Desk, failure::Failure, people::As};
+use crate::{answer, desk::Desk, failure::Failure, people::As, terminal};
 
 /// Bytes of a question file or a list of identifiers, at most.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -24,27 +24,37 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     who: As,
     #[command(flatten)]
-    lookup: lookup::LookUp,
+    lookup: lookup::LookUpArguments,
     /// One JSON object instead of tables.
     #[arg(long)]
     json: bool,
+}
+
+enum Asked {
+    Question(Box<Question>, Vec<String>),
+    LookUp(lookup::LookUp),
 }
 
 /// Asks and shows the answer.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let from_file = arguments.file.as_deref().map(read).transpose()?;
     let from_file = from_file.map(|text| parse_question(&text)).transpose()?;
-    let mut desk = Desk::of(&arguments.who.person()?)?;
-    let (question, lookup) = match from_file {
+    // What is wrong with the words is said before anybody is asked anything.
+    let asked = match from_file {
         Some(QuestionFile { question, mut lookup }) => {
             lookup.extend(arguments.lookup.identifiers(&question.subject)?);
-            (question, lookup)
+            Asked::Question(Box::new(question), lookup)
         }
-        None => arguments.lookup.question(&desk.catalog().await?)?,
+        None => Asked::LookUp(arguments.lookup.without_file()?),
+    };
+    let mut desk = Desk::of(&arguments.who.person()?)?;
+    let (question, lookup) = match asked {
+        Asked::Question(question, lookup) => (*question, lookup),
+        Asked::LookUp(lookup) => lookup.question(&desk.catalog().await?)?,
     };
     let answer = show_progress(&mut desk, &question, lookup, arguments.json).await?;
     if arguments.json {
-        println!("{}", answer::to_json(&answer));
+        println!("{}", terminal::json(&answer::to_json(&answer)));
     } else {
         answer::print(&answer);
     }

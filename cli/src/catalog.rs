@@ -11,6 +11,7 @@ use crate::{
     desk::Desk,
     failure::Failure,
     people::As,
+    terminal,
 };
 
 /// Arguments of `sallyport catalog`.
@@ -27,7 +28,8 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let nodes = Desk::of(&arguments.who.person()?)?.catalog().await?;
     if arguments.json {
-        println!("{}", json!({ "nodes": nodes.iter().map(node_json).collect::<Vec<_>>() }));
+        let nodes: Vec<_> = nodes.iter().map(node_json).collect();
+        println!("{}", terminal::json(&json!({ "nodes": nodes })));
     } else {
         nodes.iter().for_each(print_node);
     }
@@ -71,9 +73,9 @@ fn dataset_json(dataset: &DatasetDescription) -> Value {
 }
 
 fn print_node(node: &NodeCatalog) {
-    println!("\n{}", node.agency);
+    println!("\n{}", terminal::line(&node.agency));
     if node.outcome() != Outcome::Answered {
-        println!("  lists nothing to you now [{}]", node.reason);
+        println!("  lists nothing to you now [{}]", terminal::line(&node.reason));
         return;
     }
     let rows = node.datasets.iter().map(|dataset| {

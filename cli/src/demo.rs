@@ -18,6 +18,7 @@ use crate::{
     failure::Failure,
     federation::{AGENCIES, Federation, Member, fresh_directory},
     sample::{SampleOptions, SampleSummary, TRUTH_PLANTED, generate},
+    terminal,
 };
 
 const QUESTION: &str = include_str!("../demo/question.toml");
@@ -92,7 +93,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.json {
         let mut object = answer::to_json(&answer);
         object["truth"] = json!({ "planted": truth.planted.len(), "found": truth.found, "in_order": truth.in_order });
-        println!("{object}");
+        println!("{}", terminal::json(&object));
     } else {
         answer::print(&answer);
         story.tell(&format!(

@@ -4,6 +4,8 @@ use std::{fmt::Display, process::ExitCode};
 
 use sallyport_trust::error::{Kind, Refusal};
 
+use crate::terminal;
+
 /// A command's failure.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -20,7 +22,12 @@ impl Failure {
 
     /// The machine does not play along.
     pub(crate) fn machine(what: &str, error: &dyn Display) -> Self {
-        Self { reason: "machine".to_owned(), message: format!("{what}: {error}"), code: 1 }
+        Self::machine_with("machine", what, error)
+    }
+
+    /// The machine does not play along, in a way that has its own reason.
+    pub(crate) fn machine_with(reason: &str, what: &str, error: &dyn Display) -> Self {
+        Self { reason: reason.to_owned(), message: format!("{what}: {error}"), code: 1 }
     }
 
     /// The work was done and what it should show does not hold.
@@ -31,7 +38,7 @@ impl Failure {
     /// Tells the person and gives the exit code: 2 bad input, 3 refused, 4 a party away or too slow,
     /// 5 a check failed, 1 anything else.
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("sallyport: {} [{}]", self.message, self.reason);
+        eprintln!("sallyport: {} [{}]", terminal::lines(&self.message), terminal::line(&self.reason));
         ExitCode::from(self.code)
     }
 }

@@ -13,6 +13,7 @@ mod generate;
 mod people;
 mod sample;
 mod serve;
+mod terminal;
 mod verify;
 
 use std::process::ExitCode;

@@ -4,15 +4,9 @@
 
 #[path = "end_to_end/answers.rs"]
 mod answers;
-#[path = "end_to_end/attacks.rs"]
-mod attacks;
-#[path = "end_to_end/bad_input.rs"]
-mod bad_input;
 #[path = "end_to_end/faults.rs"]
 mod faults;
 #[path = "end_to_end/federation.rs"]
 mod federation;
-#[path = "end_to_end/privacy.rs"]
-mod privacy;
 #[path = "end_to_end/relations.rs"]
 mod relations;

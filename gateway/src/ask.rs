@@ -105,6 +105,7 @@ fn validate(gateway: &Gateway, home: &str, signed: &SignedQuestion) -> Result<Op
     if question.indicators.len() != question.header.commitments.len() {
         return Err(Refusal::bad_input("question_opening", "The gateway needs an opening for every indicator."));
     }
+    question.check_share_points()?;
     gateway.replays.take(&question.header, 0, gateway.clock.now_ms())?;
     Ok(question)
 }

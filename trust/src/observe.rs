@@ -3,6 +3,8 @@
 //! Written to the standard error stream, so that results on the standard output stay clean. Filtered
 //! by `RUST_LOG` in the syntax of `tracing-subscriber`.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::TryInitError;
 
@@ -15,6 +17,7 @@ const DEFAULT_FILTER: &str = "info,h2=warn,hyper=warn,tower=warn,tonic=warn,rust
 pub fn init_tracing(json: bool) -> Result<(), TryInitError> {
     use tracing_subscriber::util::SubscriberInitExt;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     if json { lines.json().finish().try_init() } else { lines.finish().try_init() }
 }

@@ -15,7 +15,7 @@ const WEIGHT_THOUSANDTHS: u32 = 1_000;
 
 /// What of a look-up stands on the command line.
 #[derive(clap::Args)]
-pub(super) struct LookUp {
+pub(super) struct LookUpArguments {
     /// Look up this phone number instead of ranking everyone; repeat it for more. So with the others.
     #[arg(long, value_name = "NUMBER")]
     phone: Vec<String>,
@@ -47,7 +47,7 @@ pub(super) struct LookUp {
     reason: String,
 }
 
-impl LookUp {
+impl LookUpArguments {
     /// All identifiers, which must be of the question's type.
     pub(super) fn identifiers(&self, subject: &str) -> Result<Vec<String>, Failure> {
         let other = self.by_type().into_iter().find(|(kind, given)| *kind != subject && !given.is_empty());
@@ -68,9 +68,9 @@ impl LookUp {
         Ok(identifiers)
     }
 
-    /// Who holds these? Every data set of the catalog that has the identifier, by presence.
-    pub(super) fn question(&self, catalog: &[NodeCatalog]) -> Result<(Question, Vec<String>), Failure> {
-        let given: Vec<&str> =
+    /// A look-up without a question's file.
+    pub(super) fn without_file(&self) -> Result<LookUp, Failure> {
+        let given: Vec<&'static str> =
             self.by_type().into_iter().filter(|(_, given)| !given.is_empty()).map(|(kind, _)| kind).collect();
         let [subject] = given.as_slice() else {
             return Err(Failure::input(
@@ -84,7 +84,41 @@ impl LookUp {
                 "say why with --purpose and --case, as the policies of all owners decide by them",
             ));
         };
-        let lookup = self.identifiers(subject)?;
+        Ok(LookUp {
+            subject,
+            identifiers: self.identifiers(subject)?,
+            purpose: purpose.clone(),
+            case_number: case_number.clone(),
+            reason: self.reason.clone(),
+        })
+    }
+
+    fn by_type(&self) -> [(&'static str, &Vec<String>); 7] {
+        [
+            ("phone", &self.phone),
+            ("plate", &self.plate),
+            ("vin", &self.vin),
+            ("passport", &self.passport),
+            ("container", &self.container),
+            ("usdot", &self.usdot),
+            ("device", &self.device),
+        ]
+    }
+}
+
+/// Who holds these?
+pub(super) struct LookUp {
+    subject: &'static str,
+    identifiers: Vec<String>,
+    purpose: String,
+    case_number: String,
+    reason: String,
+}
+
+impl LookUp {
+    /// The question to every data set of the catalog that has the identifier, by presence.
+    pub(super) fn question(self, catalog: &[NodeCatalog]) -> Result<(Question, Vec<String>), Failure> {
+        let subject = self.subject;
         let answered = catalog.iter().filter(|node| node.outcome() == Outcome::Answered);
         let indicators: Vec<Indicator> =
             answered.flat_map(|node| &node.datasets).flat_map(|dataset| indicators(dataset, subject)).collect();
@@ -99,30 +133,18 @@ impl LookUp {
         }
         let question = Question {
             title: format!("Who holds this {subject}?"),
-            subject: (*subject).to_owned(),
+            subject: subject.to_owned(),
             indicators,
             window: Window::default(),
             minimum_datasets: 2,
-            top: lookup.len().max(1) as u32,
-            purpose: purpose.clone(),
-            case_number: case_number.clone(),
-            reason: self.reason.clone(),
+            top: self.identifiers.len().max(1) as u32,
+            purpose: self.purpose,
+            case_number: self.case_number,
+            reason: self.reason,
             deadline_ms: DEADLINE_MS,
             rank_contacts: false,
         };
-        Ok((question, lookup))
-    }
-
-    fn by_type(&self) -> [(&'static str, &Vec<String>); 7] {
-        [
-            ("phone", &self.phone),
-            ("plate", &self.plate),
-            ("vin", &self.vin),
-            ("passport", &self.passport),
-            ("container", &self.container),
-            ("usdot", &self.usdot),
-            ("device", &self.device),
-        ]
+        Ok((question, self.identifiers))
     }
 }
 

@@ -127,6 +127,28 @@ pub(super) fn write_rows(
     Ok(())
 }
 
+/// So many events at every node, of `subjects` devices in turn, each at some minute of half a year.
+pub(super) fn write_events(directory: &Path, nodes: usize, events: u64, subjects: u64) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::machine("the benchmark's data cannot be written", &error);
+    fs::create_dir_all(directory.join("data")).map_err(failed)?;
+    for node in 0..nodes {
+        let mut out = BufWriter::new(File::create(directory.join(file(node, "devices"))).map_err(failed)?);
+        writeln!(out, "subject,seen_at").map_err(failed)?;
+        for event in 0..events {
+            // A multiplier of Knuth's scatters the minutes; the same at every run.
+            let scattered = (event * nodes as u64 + node as u64).wrapping_mul(11_400_714_819_323_198_485) >> 20;
+            let minute = scattered % (180 * 24 * 60);
+            let (day, minute) = (minute / 1_440, minute % 1_440);
+            let (month, day) = (1 + day / 30, 1 + day % 28);
+            let device = device(event % subjects);
+            writeln!(out, "{device},2026-{month:02}-{day:02}T{:02}:{:02}:00Z", minute / 60, minute % 60)
+                .map_err(failed)?;
+        }
+        out.flush().map_err(failed)?;
+    }
+    Ok(())
+}
+
 /// The devices' tags of every node, in the epoch that the nodes have agreed on.
 pub(super) fn write_device_tags(directory: &Path, shape: &Shape) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::machine("tags cannot be written", &error);
@@ -144,6 +166,13 @@ pub(super) fn write_device_tags(directory: &Path, shape: &Shape) -> Result<(), F
         out.flush().map_err(failed)?;
     }
     Ok(())
+}
+
+/// Who was seen at the second node within a day after the first one?
+pub(super) fn related_question() -> String {
+    let mut text = question(2);
+    text.push_str(&format!("after = \"{}.devices\"\nwithin = \"24h\"\n", agency(0)));
+    text.replace("measure = \"recency\"\nhalf_life_hours = 240", "measure = \"frequency\"\nhalf_at = 10")
 }
 
 /// The question over all nodes' devices.

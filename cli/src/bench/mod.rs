@@ -6,6 +6,7 @@
 mod data;
 mod join;
 mod limits;
+mod relation;
 
 use serde_json::{Value, json};
 
@@ -22,12 +23,15 @@ pub(crate) struct Arguments {
 enum What {
     /// Tagging, the join over all subjects, and look-ups.
     Join(join::Arguments),
+    /// A relation in time between the events of two agencies.
+    Relation(relation::Arguments),
 }
 
 /// Measures.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.what {
         What::Join(arguments) => join::run(arguments).await,
+        What::Relation(arguments) => relation::run(arguments).await,
     }
 }
 

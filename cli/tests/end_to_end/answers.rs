@@ -241,3 +241,21 @@ fn an_owner_that_refuses_leaves_the_answer_of_the_others() {
     let output = federation.try_ask("cbp", QUESTION, &[]);
     assert_eq!((reason(&output).as_str(), output.status.code()), ("no_rule_allows", Some(3)));
 }
+
+#[test]
+fn what_a_file_cannot_give_is_counted_and_told() {
+    let mut broken = crossings().1.into_bytes();
+    broken.extend(b"6039031234,2026-03-05T08:00:00Z\n");
+    broken.extend(b"6039031234,2026-03-05T08:00:00Z,\xff\xfe,1\n");
+    broken.extend(b"6039031234,2026-03-06T08:00:00Z,\"said \"\"pov\"\"\r\nand left\",1\n");
+    let (calls, directory) = (calls(), tempfile::tempdir().unwrap());
+    let file = directory.path().join("broken.csv");
+    std::fs::write(&file, broken).unwrap();
+    let crossings = CROSSINGS.replace("crossings.csv", file.to_str().unwrap());
+    let federation = Federation::start(&[Agency::new("cbp", &crossings, &[]), Agency::new("hsi", CALLS, &calls)]);
+    let answer = federation.ask("hsi", QUESTION, &[]);
+    let told = outcome(&answer, "cbp.crossings");
+    // Two lines are unreadable and one phone is no phone; a quoted field may hold line feeds.
+    assert_eq!((&told["unusable"], &told["rows"]), (&3.into(), &5.into()), "{answer}");
+    assert_eq!(told["newest"], "2026-03-06");
+}

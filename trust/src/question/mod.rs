@@ -21,7 +21,7 @@ pub use relation::{MINUTES_MAX, Order, RELATIONS_MAX, Relation, RelationKind};
 pub use replay::ReplayGuard;
 pub use signed::{
     AGE_MAX_MS, Asker, Circumstances, Commitment, Header, LocatorRange, OpenedQuestion, QuestionId, SKEW_MAX_MS,
-    SignedQuestion, WrittenQuestion, check_freshness,
+    SignedQuestion, WrittenQuestion, check_freshness, vouches_for,
 };
 
 /// Indicators in one question, at most.

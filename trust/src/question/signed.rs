@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use super::{INDICATORS_MAX, OpenedIndicator, Question, RELATIONS_MAX, TEXT_BYTES_MAX, Window, part};
 use crate::{
     error::{Kind, Refusal},
-    identity::{Identity, Role, Signature, SigningPurpose},
-    policy::{Action, Attributes, Context, Request},
+    identity::{Identity, Role, Signature, SigningPurpose, SpiffeId},
+    policy::{Action, Attributes, Context, Request, attribute},
 };
 
 /// What a question's signature is for; part of the signed bytes.
@@ -182,6 +182,36 @@ pub struct OpenedQuestion {
     pub indicators: BTreeMap<usize, OpenedIndicator>,
 }
 
+impl OpenedQuestion {
+    /// Checks what only a reader of several parts can: that each data set takes its shares at a point of
+    /// its own, so that none counts twice toward t.
+    ///
+    /// # Errors
+    /// `question_share_points`.
+    pub fn check_share_points(&self) -> Result<(), Refusal> {
+        let mut points: BTreeMap<u8, &str> = BTreeMap::new();
+        let mut datasets: BTreeMap<&str, u8> = BTreeMap::new();
+        for (&index, part) in &self.indicators {
+            // No data set has an empty name.
+            let dataset = match part {
+                OpenedIndicator::Dataset(indicator) => indicator.dataset.as_str(),
+                OpenedIndicator::Link(link) => link.indicator.dataset.as_str(),
+                OpenedIndicator::OwnList => "",
+            };
+            let Some(commitment) = self.header.commitments.get(index) else { continue };
+            let point = commitment.share_point;
+            if *points.entry(point).or_insert(dataset) != dataset || *datasets.entry(dataset).or_insert(point) != point
+            {
+                return Err(Refusal::bad_input(
+                    "question_share_points",
+                    "The question counts a data set more than once toward its least number of data sets.",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl SignedQuestion {
     /// The question's name.
     pub fn id(&self) -> QuestionId {
@@ -234,7 +264,8 @@ impl SignedQuestion {
             .map_err(|_| Refusal::bad_input("question_unreadable", "The question's header cannot be read."))?;
         let header = Header::try_from(header)?;
         header.validate()?;
-        if signer.role != (Role::Node { agency: header.home_agency.clone() }) {
+        // Policies decide by the asker's attributes, so nobody may speak for another agency's people.
+        if signer.agency() != Some(&header.home_agency) || !vouches_for(&signer, &header.asker) {
             return Err(Refusal::denied(
                 "question_wrong_signer",
                 "A question must be signed by the node of the asking person's own agency.",
@@ -266,6 +297,17 @@ impl SignedQuestion {
         }
         Ok(Self { header: wire.header, signature: signature.try_into()?, openings: wire.openings })
     }
+}
+
+/// True when `signer` is the node of the agency that the person in `asker` belongs to: by the agency
+/// claimed and by the name claimed.
+pub fn vouches_for(signer: &SpiffeId, asker: &Asker) -> bool {
+    let Role::Node { agency } = &signer.role else { return false };
+    let name = asker.get(attribute::FEDERATION_ID).and_then(|name| name.parse::<SpiffeId>().ok());
+    let is_own = |name: SpiffeId| {
+        name.federation == signer.federation && matches!(&name.role, Role::User { agency: own, .. } if own == agency)
+    };
+    asker.get(attribute::AGENCY) == Some(agency) && name.is_some_and(is_own)
 }
 
 /// Refuses what is older or newer than a signed message may be.
