@@ -229,7 +229,7 @@ fn link_preamble(node: &Node, part: &LinkPart, side: &Side, permit: &Permit) -> 
         untagged: side.untagged,
         unrecorded: side.unrecorded.clone(),
     };
-    Ok(preamble(node, dataset, &part.indicator.identifier, told, permit))
+    Ok(preamble(node, dataset, &side.identifier, told, permit))
 }
 
 fn preamble(node: &Node, dataset: &Dataset, identifier: &str, told: Told, permit: &Permit) -> Preamble {

@@ -66,6 +66,8 @@ pub(crate) struct Side {
     reach: Option<Reach>,
     follower: bool,
     share_point: u8,
+    /// Name of the identifier that the subjects are read from.
+    pub(crate) identifier: String,
     /// Events that took part.
     pub(crate) rows: u64,
     /// Circumstances that lack a tag.
@@ -145,6 +147,7 @@ pub(crate) async fn side(
         reach,
         follower: part.follower,
         share_point,
+        identifier: identifier.name.clone(),
     })
 }
 
