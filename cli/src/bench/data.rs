@@ -135,9 +135,7 @@ pub(super) fn write_events(directory: &Path, nodes: usize, events: u64, subjects
         let mut out = BufWriter::new(File::create(directory.join(file(node, "devices"))).map_err(failed)?);
         writeln!(out, "subject,seen_at").map_err(failed)?;
         for event in 0..events {
-            // A multiplier of Knuth's scatters the minutes; the same at every run.
-            let scattered = (event * nodes as u64 + node as u64).wrapping_mul(11_400_714_819_323_198_485) >> 20;
-            let minute = scattered % (180 * 24 * 60);
+            let minute = scattered(event * nodes as u64 + node as u64) % (180 * 24 * 60);
             let (day, minute) = (minute / 1_440, minute % 1_440);
             let (month, day) = (1 + day / 30, 1 + day % 28);
             let device = device(event % subjects);
@@ -147,6 +145,14 @@ pub(super) fn write_events(directory: &Path, nodes: usize, events: u64, subjects
         out.flush().map_err(failed)?;
     }
     Ok(())
+}
+
+/// A number that looks like chance; the same at every run (SplitMix64, Steele et al., OOPSLA 2014).
+fn scattered(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 /// The devices' tags of every node, in the epoch that the nodes have agreed on.

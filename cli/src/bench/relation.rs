@@ -76,6 +76,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         let answer = desk.ask(&question, Vec::new(), |_| {}).await?;
         seconds.push(started.elapsed().as_secs_f64());
         if answer.subjects_matched == 0 {
+            crate::answer::print(&answer);
             return Err(Failure::check("wrong_answer", "nobody was seen within 24 hours"));
         }
     }
