@@ -289,8 +289,12 @@ impl Side {
             if bits > 0 && key >> (128 - bits) != prefix {
                 continue;
             }
-            let evidence =
-                LinkEvidence { strength_thousandths: origin.strength, newest_day: origin.day, events: origin.events };
+            let evidence = LinkEvidence {
+                strength_thousandths: origin.strength,
+                newest_day: origin.day,
+                events: origin.events,
+                ..LinkEvidence::default()
+            };
             kept.push(Keyed { key, about: origin.about, evidence });
         }
     }
@@ -317,5 +321,6 @@ fn added(a: LinkEvidence, b: LinkEvidence) -> LinkEvidence {
         strength_thousandths: a.strength_thousandths.max(b.strength_thousandths),
         newest_day: a.newest_day.max(b.newest_day),
         events: a.events.saturating_add(b.events),
+        ..a
     }
 }

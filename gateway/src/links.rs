@@ -23,6 +23,8 @@ use tokio::time::Instant;
 use crate::streams::{ContributorStream, Next, broken_format, patience};
 
 const DAY_MS: i64 = 86_400_000;
+/// Rows of one circumstance and one side that are looked at, at most.
+const ROWS_OF_A_KEY_MAX: usize = 1_024;
 
 /// What came of one relation.
 pub(crate) struct Link {
@@ -74,7 +76,8 @@ async fn merge(
 ) -> Link {
     let places = [anchor_place, follower_place];
     let point = |place: usize| question.header.commitments[streams[place].part].share_point;
-    let mut merger: LinkMerger<Bytes> = LinkMerger::new([point(anchor_place), point(follower_place)]);
+    let mut merger: LinkMerger<Bytes> =
+        LinkMerger::new(&[point(anchor_place), point(follower_place)], ROWS_OF_A_KEY_MAX);
     let mut gather = Gather::new(counting(&follower));
     let answered = loop {
         if places.iter().any(|&place| streams[place].coverage.outcome() != Outcome::Answered) {

@@ -6,6 +6,8 @@
 //! when at least t data sets have sent their shares of it. No type here can hold an identifier.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod agreement;
+pub mod entity;
 pub mod evidence;
 pub mod field;
 pub mod interval;

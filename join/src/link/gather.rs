@@ -53,8 +53,9 @@ impl Gather {
 
     /// Takes what two parties sent under one key.
     pub fn take(&mut self, meeting: &Meeting<'_>) {
-        let strongest = meeting.anchors.iter().map(|piece| piece.evidence.strength_thousandths).max().unwrap_or(0);
-        for follower in meeting.followers {
+        let [anchors, followers] = meeting.parties else { return };
+        let strongest = anchors.iter().map(|piece| piece.evidence.strength_thousandths).max().unwrap_or(0);
+        for follower in followers {
             let evidence = follower.evidence;
             let Some(linked) = slot(&mut self.ranked, follower.reference, RANKED_MAX) else {
                 self.cut += 1;
@@ -64,7 +65,7 @@ impl Gather {
             linked.newest_day = linked.newest_day.max(evidence.newest_day);
             match self.counting {
                 Counting::Events => {
-                    let events: u64 = meeting.anchors.iter().map(|anchor| u64::from(anchor.evidence.events)).sum();
+                    let events: u64 = anchors.iter().map(|anchor| u64::from(anchor.evidence.events)).sum();
                     linked.count = linked.count.saturating_add(events * u64::from(evidence.events));
                 }
                 Counting::Circumstances => {
@@ -73,7 +74,7 @@ impl Gather {
                     linked.follower_sum += u64::from(evidence.strength_thousandths);
                 }
                 Counting::Others => {
-                    for anchor in meeting.anchors {
+                    for anchor in anchors {
                         // Half of a reference tells others apart but for a chance of 2⁻⁶⁴ a pair.
                         let pair = (follower.reference, anchor.reference as u64);
                         let Some(best) = slot(&mut self.pairs, pair, PAIRS_MAX) else {

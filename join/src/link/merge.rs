@@ -1,7 +1,9 @@
-//! Merges the two sorted streams of one link and opens the rows whose keys are equal.
+//! Merges the sorted streams of a link's parties and opens the rows whose keys are equal.
 //!
 //! No I/O: the merger is handed batches and says which stream it needs next. Its memory is one batch a
 //! stream and the rows of one key.
+
+use std::collections::HashMap;
 
 use super::{LINK_ROW_BYTES, LinkPiece, seal::Opener};
 use crate::{
@@ -9,15 +11,10 @@ use crate::{
     merge::{MergeFault, Step},
 };
 
-/// Rows of one key and one party that are looked at, at most: what more than these share says little.
-pub const ROWS_OF_A_KEY_MAX: usize = 1_024;
-
-/// What both parties sent under one key.
+/// What at least two parties sent under one key.
 pub struct Meeting<'a> {
-    /// Opened rows of the first party.
-    pub anchors: &'a [LinkPiece],
-    /// Opened rows of the second party.
-    pub followers: &'a [LinkPiece],
+    /// Opened rows of each party, in the parties' order; empty for one that has none.
+    pub parties: &'a [Vec<LinkPiece>],
 }
 
 struct Stream<B> {
@@ -53,25 +50,32 @@ impl<B: AsRef<[u8]>> Stream<B> {
 
 /// The merge of one link.
 pub struct LinkMerger<B> {
-    streams: [Stream<B>; 2],
-    reconstruction: Reconstruction,
+    streams: Vec<Stream<B>>,
+    share_points: Vec<u8>,
+    /// By the places of two parties.
+    reconstructions: HashMap<(usize, usize), Reconstruction>,
+    /// Rows of one key and one party that are looked at, at most.
+    rows_of_a_key_max: usize,
     /// The key whose rows are being collected.
     meeting: Option<u128>,
-    opened: [Vec<LinkPiece>; 2],
+    opened: Vec<Vec<LinkPiece>>,
     rows: u64,
     unopened: u64,
     skipped: u64,
 }
 
 impl<B: AsRef<[u8]>> LinkMerger<B> {
-    /// For the parties that take their shares at these two different points.
-    pub fn new(share_points: [u8; 2]) -> Self {
-        let stream = || Stream { batch: None, position: 0, ended: false, head: None, group: Vec::new() };
+    /// For the parties that take their shares at these different points. Of rows with one key,
+    /// `rows_of_a_key_max` of each party are looked at: what more than these share says little.
+    pub fn new(share_points: &[u8], rows_of_a_key_max: usize) -> Self {
+        let stream = |_: &u8| Stream { batch: None, position: 0, ended: false, head: None, group: Vec::new() };
         Self {
-            streams: [stream(), stream()],
-            reconstruction: Reconstruction::new(&share_points),
+            streams: share_points.iter().map(stream).collect(),
+            share_points: share_points.to_vec(),
+            reconstructions: HashMap::new(),
+            rows_of_a_key_max,
             meeting: None,
-            opened: [Vec::new(), Vec::new()],
+            opened: vec![Vec::new(); share_points.len()],
             rows: 0,
             unopened: 0,
             skipped: 0,
@@ -88,7 +92,7 @@ impl<B: AsRef<[u8]>> LinkMerger<B> {
         self.unopened
     }
 
-    /// Rows left out because more than [`ROWS_OF_A_KEY_MAX`] had the same key.
+    /// Rows left out because too many had the same key.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
@@ -131,29 +135,31 @@ impl<B: AsRef<[u8]>> LinkMerger<B> {
             if let Some(stream) = waiting {
                 return Step::Needs(stream);
             }
-            let (anchor, follower) = (self.streams[0].head, self.streams[1].head);
-            let behind = match (anchor, follower) {
-                (None, None) => return Step::Done,
-                (Some(anchor), Some(follower)) if anchor == follower => {
-                    self.meeting = Some(anchor);
-                    continue;
+            let (mut least, mut place, mut with_least) = (None, 0, 0);
+            for (number, slot) in self.streams.iter().enumerate().filter(|(_, slot)| slot.head.is_some()) {
+                if least.is_none() || slot.head < least {
+                    (least, place, with_least) = (slot.head, number, 1);
+                } else if slot.head == least {
+                    with_least += 1;
                 }
-                (Some(anchor), Some(follower)) => usize::from(follower < anchor),
-                (Some(_), None) => 0,
-                (None, Some(_)) => 1,
-            };
-            if let Err(fault) = self.streams[behind].step() {
-                return Step::Failed(behind, fault);
+            }
+            if with_least == 0 {
+                return Step::Done;
+            }
+            if with_least > 1 {
+                self.meeting = least;
+            } else if let Err(fault) = self.streams[place].step() {
+                return Step::Failed(place, fault);
             }
         }
     }
 
-    /// Takes all rows with this key from both streams; a step when one must be fed first.
+    /// Takes all rows with this key from every stream; a step when one must be fed first.
     fn collect(&mut self, key: u128) -> Option<Step> {
         for (number, slot) in self.streams.iter_mut().enumerate() {
             while slot.head == Some(key) {
                 match slot.row().copied() {
-                    Some(row) if slot.group.len() < ROWS_OF_A_KEY_MAX => slot.group.push(row),
+                    Some(row) if slot.group.len() < self.rows_of_a_key_max => slot.group.push(row),
                     _ => self.skipped += 1,
                 }
                 if let Err(fault) = slot.step() {
@@ -167,13 +173,17 @@ impl<B: AsRef<[u8]>> LinkMerger<B> {
         None
     }
 
+    /// The secret is shared two of any: the first two parties that have the key give it.
     fn open(&mut self, each: &mut impl FnMut(Meeting<'_>)) {
+        let mut present = self.streams.iter().enumerate().filter(|(_, slot)| !slot.group.is_empty());
+        let (Some((one, first)), Some((other, second))) = (present.next(), present.next()) else { return };
         let share = |slot: &Stream<B>| -> Element {
             let share = slot.group.first().and_then(|row| row.get(16..)?.first_chunk::<16>());
             share.copied().unwrap_or_default()
         };
-        let shares = [share(&self.streams[0]), share(&self.streams[1])];
-        let opener = Opener::new(&self.reconstruction.secret(&shares));
+        let points = [self.share_points[one], self.share_points[other]];
+        let reconstruction = self.reconstructions.entry((one, other)).or_insert_with(|| Reconstruction::new(&points));
+        let opener = Opener::new(&reconstruction.secret(&[share(first), share(second)]));
         for (slot, opened) in self.streams.iter_mut().zip(&mut self.opened) {
             opened.clear();
             for row in slot.group.drain(..) {
@@ -184,9 +194,8 @@ impl<B: AsRef<[u8]>> LinkMerger<B> {
                 }
             }
         }
-        let [anchors, followers] = &self.opened;
-        if !anchors.is_empty() && !followers.is_empty() {
-            each(Meeting { anchors, followers });
+        if self.opened.iter().filter(|opened| !opened.is_empty()).count() > 1 {
+            each(Meeting { parties: &self.opened });
         }
     }
 }

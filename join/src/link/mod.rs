@@ -1,9 +1,10 @@
 //! Links: events of two data sets that belong together, found by equal keys, about whomever they name.
 //!
 //! A plain row says something about the subject that its key stands for. A link's row has a key that
-//! stands for a *circumstance* (this subject within this interval; this contact) and names, sealed,
-//! the one it is about. Where both parties of a link have a row with the same key, the gateway opens
-//! both: it learns two references and their evidence, and never the time or the contact.
+//! stands for a *circumstance* (this subject within this interval; this contact; this spelling of a
+//! name) and names, sealed, the one it is about. Where two parties have a row with the same key, the
+//! gateway opens both: it learns two references and their evidence, and never the time, the contact or
+//! the name.
 //!
 //! - [`seal`]: keys and rows, for nodes
 //! - [`merge`]: finds and opens what has equal keys, for the gateway
@@ -25,12 +26,18 @@ pub struct LinkEvidence {
     pub newest_day: u16,
     /// How many events the row stands for; 65,535 means that many or more.
     pub events: u16,
+    /// For records of persons, and 0 otherwise: the kind of the key, as [`crate::agreement`] numbers it.
+    pub kind: u8,
+    /// For records of persons: [`crate::agreement::rarity`] of the key's value at its sender.
+    pub rarity: u8,
+    /// For records of persons: the fields that the record has, a bit each.
+    pub fields: u16,
 }
 
 /// An opened row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkPiece {
-    /// Plain join key of the one whom the row is about, as a number.
+    /// What its sender calls the one whom the row is about: a plain join key, or a record's pseudonym.
     pub reference: u128,
     /// What it says.
     pub evidence: LinkEvidence,

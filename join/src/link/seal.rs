@@ -102,6 +102,8 @@ fn plain(evidence: LinkEvidence) -> [u8; 16] {
     block[..2].copy_from_slice(&evidence.strength_thousandths.to_le_bytes());
     block[2..4].copy_from_slice(&evidence.newest_day.to_le_bytes());
     block[4..6].copy_from_slice(&evidence.events.to_le_bytes());
+    block[6..8].copy_from_slice(&[evidence.kind, evidence.rarity]);
+    block[8..10].copy_from_slice(&evidence.fields.to_le_bytes());
     block
 }
 
@@ -113,7 +115,7 @@ impl Opener {
         Self(Aes128Dec::new(&(*secret).into()))
     }
 
-    /// Nothing when the secret is not this row's: ten bytes must come out as zeros.
+    /// Nothing when the secret is not this row's (but for a chance of 2⁻⁵⁴): six bytes must come out as zeros.
     pub(super) fn open(&self, sealed: &[u8; 32]) -> Option<LinkPiece> {
         let (first, second) = sealed.split_first_chunk::<16>()?;
         let second: [u8; 16] = second.try_into().ok()?;
@@ -125,8 +127,11 @@ impl Opener {
             strength_thousandths: u16::from_le_bytes([block[0], block[1]]),
             newest_day: u16::from_le_bytes([block[2], block[3]]),
             events: u16::from_le_bytes([block[4], block[5]]),
+            kind: block[6],
+            rarity: block[7],
+            fields: u16::from_le_bytes([block[8], block[9]]),
         };
-        let whole = block[6..] == [0; 10] && evidence.strength_thousandths <= 1_000;
+        let whole = block[10..] == [0; 6] && evidence.strength_thousandths <= 1_000;
         whole.then(|| LinkPiece { reference: u128::from_be_bytes(reference.into()), evidence })
     }
 }

@@ -43,7 +43,18 @@ fn rows(keys: &LinkKeys, events: &[Event], reach: Reach, covers: bool, share_poi
     let rows: Vec<(u128, LinkPiece)> = counted
         .into_iter()
         .map(|((key, reference), events)| {
-            (key, LinkPiece { reference, evidence: LinkEvidence { strength_thousandths: 500, newest_day: 9, events } })
+            (
+                key,
+                LinkPiece {
+                    reference,
+                    evidence: LinkEvidence {
+                        strength_thousandths: 500,
+                        newest_day: 9,
+                        events,
+                        ..LinkEvidence::default()
+                    },
+                },
+            )
         })
         .collect();
     let mut bytes = Vec::new();
@@ -52,7 +63,7 @@ fn rows(keys: &LinkKeys, events: &[Event], reach: Reach, covers: bool, share_poi
 }
 
 fn merged(streams: [&[u8]; 2], batch_rows: usize, counting: Counting) -> Result<BTreeMap<u128, Linked>, MergeFault> {
-    let mut merger: LinkMerger<Vec<u8>> = LinkMerger::new([1, 2]);
+    let mut merger: LinkMerger<Vec<u8>> = LinkMerger::new(&[1, 2], 1_024);
     let mut gather = Gather::new(counting);
     let mut sent = [0, 0];
     loop {
@@ -111,7 +122,18 @@ fn about(keys: &LinkKeys, pairs: &[(u8, u128, u16)], share_point: u8) -> Vec<u8>
         .into_iter()
         .zip(pairs)
         .map(|(key, &(_, reference, strength_thousandths))| {
-            (key, LinkPiece { reference, evidence: LinkEvidence { strength_thousandths, newest_day: 1, events: 1 } })
+            (
+                key,
+                LinkPiece {
+                    reference,
+                    evidence: LinkEvidence {
+                        strength_thousandths,
+                        newest_day: 1,
+                        events: 1,
+                        ..LinkEvidence::default()
+                    },
+                },
+            )
         })
         .collect();
     rows.sort_unstable_by_key(|(key, piece)| (*key, piece.reference));

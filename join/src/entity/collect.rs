@@ -1,0 +1,178 @@
+//! Takes what opened, key by key, and finds what connects records.
+//!
+//! An identifier that is the same connects its records for certain, unless both are records of persons:
+//! then it is one more thing that agrees, worth as much as it is rare, as families share telephones.
+//! Memory is bounded; what is beyond the bounds is counted.
+
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+
+use super::{
+    Connections, IDENTIFIER_KINDS_FROM,
+    group::{Bond, Cut, Entity, Record, group},
+};
+use crate::{
+    agreement::{Gatherer, KeyRow, Limits, Report, Resolution, Scheme, link},
+    link::{LinkPiece, merge::Meeting},
+};
+
+/// Records with evidence that are kept, at most.
+pub const RECORDS_MAX: usize = 5_000_000;
+/// Bonds of identifiers that are kept, at most.
+pub const BONDS_MAX: usize = 5_000_000;
+
+/// A data set that sends records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Party {
+    /// Records that it announced.
+    pub records: u32,
+    /// It holds every subject once.
+    pub once: bool,
+}
+
+/// A record's evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Evidence {
+    /// 0 to 1,000.
+    pub strength_thousandths: u16,
+    /// Days since 1970-01-01; 0 without time.
+    pub newest_day: u16,
+}
+
+/// What came of all keys.
+#[derive(Debug)]
+pub struct Collected {
+    /// Entities, in an order that says nothing.
+    pub entities: Vec<Entity>,
+    /// What each record that opened says.
+    pub evidence: HashMap<Record, Evidence>,
+    /// Bonds that were not followed.
+    pub cut: Cut,
+    /// Records or bonds beyond the bounds.
+    pub refused: u64,
+    /// Threshold of each pair of parties that compared persons: least probability of a link, 0 to 1.
+    pub thresholds: BTreeMap<(u8, u8), f64>,
+    /// What the comparisons did, added up.
+    pub report: Report,
+}
+
+/// What opened so far.
+pub struct Collector {
+    parties: Vec<Party>,
+    limits: Limits,
+    gatherers: BTreeMap<(u8, u8), Gatherer>,
+    bonds: Vec<Bond>,
+    evidence: HashMap<Record, Evidence>,
+    refused: u64,
+}
+
+impl Collector {
+    /// For at most 64 data sets; `limits` hold for all comparisons together.
+    pub fn new(parties: &[Party], limits: Limits) -> Self {
+        let pairs = (parties.len() * parties.len().saturating_sub(1) / 2).max(1);
+        let limits = Limits {
+            rows_max: limits.rows_max / pairs,
+            pairs_max: limits.pairs_max / pairs as u64,
+            pairs_per_key_max: limits.pairs_per_key_max,
+        };
+        Self {
+            parties: parties.to_vec(),
+            limits,
+            gatherers: BTreeMap::new(),
+            bonds: Vec::new(),
+            evidence: HashMap::new(),
+            refused: 0,
+        }
+    }
+
+    /// Takes what at least two data sets sent under one key. Keys come once each.
+    pub fn take(&mut self, meeting: &Meeting<'_>) {
+        for (party, pieces) in (0u8..).zip(meeting.parties) {
+            for piece in pieces {
+                self.remember(Record { party, reference: piece.reference }, piece);
+            }
+        }
+        self.connect(meeting);
+        for (left, left_pieces) in (0u8..).zip(meeting.parties) {
+            for (right, right_pieces) in (0u8..).zip(meeting.parties).skip(usize::from(left) + 1) {
+                let rows = [left_pieces, right_pieces].map(|pieces| pieces.iter().filter_map(key_row).collect());
+                let [left_rows, right_rows]: [Vec<KeyRow>; 2] = rows;
+                if left_rows.is_empty() || right_rows.is_empty() {
+                    continue;
+                }
+                let announced = [left, right].map(|party| self.parties[usize::from(party)].records);
+                let gatherer = self
+                    .gatherers
+                    .entry((left, right))
+                    .or_insert_with(|| Gatherer::new(Scheme::persons(), self.limits, announced));
+                gatherer.push(&left_rows, &right_rows);
+            }
+        }
+    }
+
+    fn remember(&mut self, record: Record, piece: &LinkPiece) {
+        let full = self.evidence.len() >= RECORDS_MAX;
+        match self.evidence.entry(record) {
+            Entry::Vacant(_) if full => self.refused += 1,
+            entry => {
+                let kept = entry.or_default();
+                kept.strength_thousandths = kept.strength_thousandths.max(piece.evidence.strength_thousandths);
+                kept.newest_day = kept.newest_day.max(piece.evidence.newest_day);
+            }
+        }
+    }
+
+    /// Bonds of an identifier, from one record that is no person's to all others, or, if there is none,
+    /// no bonds: persons are compared.
+    fn connect(&mut self, meeting: &Meeting<'_>) {
+        let records: Vec<(Record, &LinkPiece)> = (0u8..)
+            .zip(meeting.parties)
+            .flat_map(|(party, pieces)| {
+                pieces.iter().map(move |piece| (Record { party, reference: piece.reference }, piece))
+            })
+            .filter(|(_, piece)| piece.evidence.kind >= IDENTIFIER_KINDS_FROM)
+            .collect();
+        let Some((hub, piece)) = records.iter().find(|(_, piece)| piece.evidence.fields == 0) else { return };
+        let by = Connections::identifier(piece.evidence.kind);
+        for (record, _) in records.iter().filter(|(record, _)| record != hub) {
+            if self.bonds.len() >= BONDS_MAX {
+                self.refused += 1;
+                continue;
+            }
+            self.bonds.push(Bond { ends: [*hub, *record], probability: 1.0, shared_by: records.len() as u32, by });
+        }
+    }
+
+    /// Compares persons, then groups.
+    pub fn finish(self) -> Collected {
+        let mut bonds = self.bonds;
+        let mut thresholds = BTreeMap::new();
+        let mut report = Report::default();
+        for ((left, right), gatherer) in self.gatherers {
+            let once = [left, right].map(|party| self.parties[usize::from(party)].once);
+            let resolution = if once == [true, true] { Resolution::OneToOne } else { Resolution::ManyToMany };
+            let linked = link(gatherer, resolution);
+            thresholds.insert((left, right), linked.choice.threshold);
+            report.add(&linked.report);
+            bonds.extend(linked.links.iter().map(|link| Bond {
+                ends: [Record { party: left, reference: link.left }, Record { party: right, reference: link.right }],
+                probability: link.probability,
+                shared_by: 2,
+                by: linked.patterns.get(link.pattern as usize).map(Connections::agreeing).unwrap_or_default(),
+            }));
+        }
+        let once: Vec<bool> = self.parties.iter().map(|party| party.once).collect();
+        let (entities, cut) = group(bonds, &once);
+        Collected { entities, evidence: self.evidence, cut, refused: self.refused, thresholds, report }
+    }
+}
+
+/// A row that compares persons; a record without fields is no person's.
+fn key_row(piece: &LinkPiece) -> Option<KeyRow> {
+    let evidence = &piece.evidence;
+    (evidence.fields != 0).then_some(KeyRow {
+        record: piece.reference,
+        kind: evidence.kind,
+        rarity: evidence.rarity,
+        present: evidence.fields,
+    })
+}
