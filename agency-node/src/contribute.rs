@@ -19,7 +19,7 @@ use sallyport_trust::{
     guard::{Act, Trail},
     identity::SpiffeId,
     policy::{Action, Attributes, Permit, attribute, kind},
-    question::{Header, Indicator, LinkPart, OpenedIndicator, OpenedQuestion, SignedQuestion},
+    question::{Header, Indicator, OpenedIndicator, OpenedQuestion, SignedQuestion},
 };
 use tokio::sync::mpsc;
 use tonic::Status;
@@ -72,6 +72,13 @@ async fn answer(node: &Arc<Node>, signed: &SignedQuestion, trail: &mut Trail, ro
     let share_point = question.header.commitments[index].share_point;
     let work = match part {
         OpenedIndicator::OwnList => Work::Plain(own_list(node, &question)?),
+        OpenedIndicator::Dataset(indicator) if question.header.is_of_persons() => {
+            let permit = authorise(node, trail, &question.header, indicator)?;
+            let (side, records, once) =
+                link::persons(node, &agreed, &question, indicator, share_point, &permit).await?;
+            let preamble = link_preamble(node, indicator, &side, &permit)?;
+            Work::Link(Preamble { records, once, ..preamble }, Box::new(side))
+        }
         OpenedIndicator::Dataset(indicator) => {
             let permit = authorise(node, trail, &question.header, indicator)?;
             Work::Plain(scan(node, &agreed, &question, indicator, &permit).await?)
@@ -79,7 +86,7 @@ async fn answer(node: &Arc<Node>, signed: &SignedQuestion, trail: &mut Trail, ro
         OpenedIndicator::Link(part) => {
             let permit = authorise(node, trail, &question.header, &part.indicator)?;
             let side = link::side(node, &agreed, &question, part, share_point, &permit).await?;
-            Work::Link(link_preamble(node, part, &side, &permit)?, Box::new(side))
+            Work::Link(link_preamble(node, &part.indicator, &side, &permit)?, Box::new(side))
         }
     };
     node.remember(&question, index);
@@ -134,7 +141,7 @@ fn own_list(node: &Node, question: &OpenedQuestion) -> Result<(Preamble, Subject
     let evidence = Evidence { strength_thousandths: 1_000, ..Evidence::default() };
     let coverage = Coverage { outcome: Outcome::Answered.into(), ..Default::default() };
     let subjects = tags.into_iter().map(|tag| (tag, evidence)).collect();
-    Ok((Preamble { coverage: Some(coverage), obligations: None }, subjects))
+    Ok((Preamble { coverage: Some(coverage), ..Default::default() }, subjects))
 }
 
 async fn scan(
@@ -221,8 +228,8 @@ struct Told {
     unrecorded: Option<String>,
 }
 
-fn link_preamble(node: &Node, part: &LinkPart, side: &Side, permit: &Permit) -> Result<Preamble, Refusal> {
-    let dataset = node.holdings.dataset(&part.indicator.dataset)?;
+fn link_preamble(node: &Node, indicator: &Indicator, side: &Side, permit: &Permit) -> Result<Preamble, Refusal> {
+    let dataset = node.holdings.dataset(&indicator.dataset)?;
     let told = Told {
         rows: side.rows,
         newest_ms: side.newest_ms,
@@ -250,6 +257,7 @@ fn preamble(node: &Node, dataset: &Dataset, identifier: &str, told: Told, permit
             maximum_results: obligations.maximum_results,
             score_step_thousandths: obligations.score_step_thousandths,
         }),
+        ..Default::default()
     }
 }
 

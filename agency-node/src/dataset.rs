@@ -25,8 +25,11 @@ pub struct Dataset {
     pub retention_days: u32,
     /// When an event happened; absent for lists without time.
     pub time: Option<Time>,
-    /// Whom rows are about; at least one.
+    /// Whom rows are about; at least one, unless there is a `person`.
+    #[serde(default)]
     pub identifier: Vec<Identifier>,
+    /// Columns that describe a person.
+    pub person: Option<Person>,
     /// What may be filtered on.
     #[serde(default)]
     pub attribute: Vec<Attribute>,
@@ -83,6 +86,72 @@ pub struct Identifier {
     pub country: Option<String>,
     /// Column with the issuing state of plates or documents.
     pub state_column: Option<String>,
+}
+
+/// The columns that describe the person whom a row is about; any of them may be left out.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Person {
+    pub given_names: Option<String>,
+    pub surname: Option<String>,
+    /// The whole name, where it says more than the two above or stands instead of them.
+    pub full_name: Option<String>,
+    pub birth_date: Option<String>,
+    /// How dates are written in which the year does not come first.
+    #[serde(default)]
+    pub date_order: DateOrder,
+    pub sex: Option<String>,
+    pub street_number: Option<String>,
+    pub street: Option<String>,
+    /// Building, flat, property: the second line of an address.
+    pub premises: Option<String>,
+    pub town: Option<String>,
+    pub postcode: Option<String>,
+    pub region: Option<String>,
+    /// Number of a document or of an insurance that is no [`Identifier`] of its own.
+    pub document: Option<String>,
+    pub birth_place: Option<String>,
+    pub occupation: Option<String>,
+    /// An address of electronic mail, an account.
+    pub contact: Option<String>,
+    /// Every person stands in the data set once.
+    #[serde(default)]
+    pub once: bool,
+}
+
+/// Order of a date's parts when the year is not written first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum DateOrder {
+    #[default]
+    DayMonthYear,
+    MonthDayYear,
+}
+
+impl Person {
+    /// Column names, in the order in which [`crate::holdings`] reads them; nothing for those left out.
+    pub(crate) fn columns(&self) -> [Option<&String>; 15] {
+        [
+            &self.given_names,
+            &self.surname,
+            &self.full_name,
+            &self.birth_date,
+            &self.sex,
+            &self.street_number,
+            &self.street,
+            &self.premises,
+            &self.town,
+            &self.postcode,
+            &self.region,
+            &self.document,
+            &self.birth_place,
+            &self.occupation,
+            &self.contact,
+        ]
+        .map(Option::as_ref)
+    }
 }
 
 /// A column that filters may use.
@@ -176,6 +245,8 @@ impl Coverage {
 }
 
 const DAY_MS: i64 = 86_400_000;
+/// Names that columns of the prepared data set have, or questions use.
+const RESERVED: [&str; 4] = ["time", "label", "record", "person"];
 
 mod type_name {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -232,13 +303,14 @@ impl Dataset {
         if let Some(file) = self.files.iter().find(|file| !file.is_file()) {
             return Err(format!("there is no file {}; correct the path", file.display()));
         }
-        if self.identifier.is_empty() {
-            return Err("name at least one [[dataset.identifier]]".to_owned());
+        let described = self.person.as_ref().is_some_and(|person| person.columns().iter().any(Option::is_some));
+        if self.identifier.is_empty() && !described {
+            return Err("name at least one [[dataset.identifier]], or columns in [dataset.person]".to_owned());
         }
         let mut used = BTreeSet::new();
         let names = self.identifier.iter().map(|i| &i.name).chain(self.attribute.iter().map(|a| &a.name));
         for name in names {
-            if !is_name(name) || name == "time" || name == "label" || !used.insert(name) {
+            if !is_name(name) || RESERVED.contains(&name.as_str()) || !used.insert(name) {
                 return Err(format!("`{name}` is used twice, is reserved, or is not of a-z, 0-9 and _"));
             }
         }

@@ -11,10 +11,10 @@ use sallyport_trust::{
     guard::{Act, Trail},
     identity::{Signature, SigningPurpose, SpiffeId, refusal_of},
     policy::{Action, Attributes, Context, Request, attribute, kind},
-    question::{Asker, check_freshness, vouches_for},
+    question::{Asker, PERSON, check_freshness, vouches_for},
 };
 
-use crate::{dataset::Dataset, node::Node};
+use crate::{dataset::Dataset, identifier::IdentifierType, node::Node};
 
 const INTRODUCTION: SigningPurpose = SigningPurpose::new("introduction");
 
@@ -77,6 +77,15 @@ fn description(node: &Node, dataset: &Dataset) -> DatasetDescription {
                 r#type: identifier.kind.name().to_owned(),
                 tagged: subjects(&identifier.name) - untagged(identifier.kind, &identifier.name),
             })
+            .chain(dataset.person.iter().map(|_| IdentifierDescription {
+                name: PERSON.to_owned(),
+                r#type: PERSON.to_owned(),
+                // A person is found when all keys have their tags.
+                tagged: match node.holdings.untagged_count(IdentifierType::PersonKey) {
+                    0 => manifest.records,
+                    _ => 0,
+                },
+            }))
             .collect(),
         attributes: dataset
             .attribute

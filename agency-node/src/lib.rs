@@ -4,6 +4,7 @@
 //! What may leave a node is a closed list: `contribute` sends sealed rows, `describe` what can be
 //! asked, `linkage` blinded points and sealed contributions, `ask` a signed question, and `desk`
 //! answers to the agency's own people. Record types cannot be serialised.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod account;
 mod ask;
@@ -19,6 +20,7 @@ mod link;
 pub mod linkage;
 mod lookup;
 mod node;
+pub mod pseudonym;
 mod resolve;
 mod rpc;
 mod run;

@@ -1,9 +1,13 @@
-//! One side of a relation: which circumstances this node's events are, keyed, sorted and sealed.
+//! One side of a relation: which circumstances this node's events are, keyed, sorted and sealed. And
+//! records of persons, whose names and identifiers are keyed the same way.
 //!
-//! Neither times nor contacts leave: they are part of keys that only a data set with the same event
+//! Neither times nor contacts nor names leave: they are part of keys that only a data set with the same
 //! circumstance can meet.
 
 mod contacts;
+mod persons;
+
+pub(crate) use persons::persons;
 
 use std::sync::Arc;
 
@@ -50,9 +54,7 @@ struct Circumstance {
     minute: Option<u32>,
     /// Number of the one whom the row is about.
     about: u32,
-    strength: u16,
-    day: u16,
-    events: u16,
+    evidence: LinkEvidence,
 }
 
 /// What is needed to seal a side, off the threads that answer calls.
@@ -136,7 +138,7 @@ pub(crate) async fn side(
         RelationKind::CommonContacts { .. } => None,
     };
     Ok(Side {
-        rows: circumstances.iter().map(|c| u64::from(c.events)).sum(),
+        rows: circumstances.iter().map(|c| u64::from(c.evidence.events)).sum(),
         untagged,
         newest_ms,
         unrecorded,
@@ -191,9 +193,12 @@ fn in_time(history: &History, about_contacts: bool) -> Vec<Circumstance> {
                 keyed: events.subjects[event],
                 minute: Some(minute),
                 about,
-                strength,
-                day: day(moment_ms),
-                events: 1,
+                evidence: LinkEvidence {
+                    strength_thousandths: strength,
+                    newest_day: day(moment_ms),
+                    events: 1,
+                    ..LinkEvidence::default()
+                },
             })
         })
         .collect()
@@ -218,9 +223,10 @@ impl Side {
         let mut sent = 0;
         for part in 0..parts as u128 {
             let mut keyed = self.keyed(part, parts.ilog2());
-            keyed.sort_unstable_by_key(|row| (row.key, row.about));
+            let same_row = |row: &Keyed| (row.key, row.about, row.evidence.kind);
+            keyed.sort_unstable_by_key(same_row);
             keyed.dedup_by(|row, kept| {
-                let same = (row.key, row.about) == (kept.key, kept.about);
+                let same = same_row(row) == same_row(kept);
                 if same {
                     kept.evidence = added(kept.evidence, row.evidence);
                 }
@@ -289,13 +295,7 @@ impl Side {
             if bits > 0 && key >> (128 - bits) != prefix {
                 continue;
             }
-            let evidence = LinkEvidence {
-                strength_thousandths: origin.strength,
-                newest_day: origin.day,
-                events: origin.events,
-                ..LinkEvidence::default()
-            };
-            kept.push(Keyed { key, about: origin.about, evidence });
+            kept.push(Keyed { key, about: origin.about, evidence: origin.evidence });
         }
     }
 

@@ -14,7 +14,7 @@ use sallyport_trust::{
     guard::Guard,
     identity::{Identity, Role, SpiffeId},
     policy::attribute,
-    question::{AGE_MAX_MS, Asker, LocatorRange, OpenedQuestion, QuestionId, ReplayGuard},
+    question::{AGE_MAX_MS, Asker, LocatorRange, OpenedIndicator, OpenedQuestion, QuestionId, ReplayGuard},
 };
 use tonic::transport::Channel;
 
@@ -74,6 +74,8 @@ pub(crate) struct Settled {
 pub(crate) struct Contributed {
     at_ms: i64,
     pub(crate) subject: String,
+    /// The data set that the part asked; empty for the asker's own list.
+    pub(crate) dataset: String,
     pub(crate) minimum_datasets: u32,
     pub(crate) purpose: String,
     pub(crate) case_number: String,
@@ -235,6 +237,12 @@ impl Node {
             let kept = Contributed {
                 at_ms: now_ms,
                 subject: header.subject.clone(),
+                dataset: question
+                    .indicators
+                    .get(&index)
+                    .and_then(OpenedIndicator::dataset)
+                    .unwrap_or_default()
+                    .to_owned(),
                 minimum_datasets: header.minimum_datasets,
                 purpose: header.purpose.clone(),
                 case_number: header.case_number.clone(),

@@ -1,5 +1,7 @@
 //! References become subjects again, only here and only for this node's own records.
 
+mod persons;
+
 use sallyport_join::keys::QuestionKeys;
 use sallyport_proto::{
     gateway::v1::{Answer, Match},
@@ -26,6 +28,28 @@ pub(crate) async fn resolve(
     answer: Answer,
     permit: &Permit,
 ) -> Result<DeskAnswer, Refusal> {
+    let matches = match question.is_of_persons() {
+        true => persons::matches(node, question, id, &answer, permit).await?,
+        false => subjects(node, agreed, question, id, &answer, permit).await?,
+    };
+    Ok(DeskAnswer {
+        question_id: id.to_string(),
+        subject: question.subject.clone(),
+        matches,
+        coverage: answer.coverage,
+        subjects_matched: answer.subjects_matched,
+        elapsed_ms: 0,
+    })
+}
+
+async fn subjects(
+    node: &Node,
+    agreed: &Agreed,
+    question: &Question,
+    id: QuestionId,
+    answer: &Answer,
+    permit: &Permit,
+) -> Result<Vec<DeskMatch>, Refusal> {
     let kind: IdentifierType = question.subject.parse().map_err(|_| {
         Refusal::bad_input("subject_unknown", "The subject is no type of identifier that this node knows.")
     })?;
@@ -41,11 +65,7 @@ pub(crate) async fn resolve(
         .collect();
     let own: Vec<u32> = numbers.iter().flatten().copied().collect();
     let statuses = node.holdings.labels(permit, kind, &own).await?;
-    let hidden = match permit.obligations().mask {
-        Mask::None => Hidden::None,
-        Mask::LastFour => Hidden::Last(4),
-        Mask::All => Hidden::All,
-    };
+    let hidden = hidden(permit);
     let matches = answer.matches.iter().zip(&numbers).zip(1..).map(|((found, number), rank)| {
         let label = number.and_then(|number| node.holdings.identifier(kind, number));
         DeskMatch {
@@ -56,16 +76,18 @@ pub(crate) async fn resolve(
             qe_millionths: found.qe_millionths,
             evidence: evidence(question, found),
             others: found.others,
+            ..DeskMatch::default()
         }
     });
-    Ok(DeskAnswer {
-        question_id: id.to_string(),
-        subject: question.subject.clone(),
-        matches: matches.collect(),
-        coverage: answer.coverage,
-        subjects_matched: answer.subjects_matched,
-        elapsed_ms: 0,
-    })
+    Ok(matches.collect())
+}
+
+fn hidden(permit: &Permit) -> Hidden {
+    match permit.obligations().mask {
+        Mask::None => Hidden::None,
+        Mask::LastFour => Hidden::Last(4),
+        Mask::All => Hidden::All,
+    }
 }
 
 /// The first half of the join key: enough to tell matches of one answer apart.

@@ -1,4 +1,5 @@
 //! `sallyport`: the command line for people, and both servers in one binary for a demonstration.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod answer;
 mod ask;

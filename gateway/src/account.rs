@@ -22,7 +22,11 @@ pub(crate) async fn tell_contributors(
 ) {
     let mut keys: BTreeMap<u32, Vec<Vec<u8>>> = BTreeMap::new();
     for found in released {
-        for evidence in &found.evidence {
+        // A person is accounted for by each of its records.
+        for record in &found.records {
+            keys.entry(record.indicator).or_default().push(record.reference.clone());
+        }
+        for evidence in found.evidence.iter().filter(|_| found.records.is_empty()) {
             keys.entry(evidence.indicator).or_default().push(found.key.clone());
         }
     }

@@ -29,6 +29,7 @@ use tonic::Status;
 use crate::{
     account,
     links::{self, Link, band},
+    persons::{self, Persons},
     run::Gateway,
     streams::{ContributorStream, Next, broken_format, open_all, patience},
 };
@@ -78,6 +79,11 @@ async fn answer(
     let obligations = strictest(&permit, &streams);
     let top = question.header.top.min(obligations.maximum_results);
     let threshold = question.header.minimum_datasets.max(obligations.minimum_datasets);
+    if question.header.is_of_persons() {
+        let persons = persons::rank(&question, (threshold, top), obligations, &mut streams, soft, hard).await?;
+        let answer = of_persons(&question, obligations, persons, &streams, trail);
+        return Ok((answer, streams, question));
+    }
     let links = links::merge_all(&question, &mut streams, soft, hard).await;
     let merged = match links.as_slice() {
         [alone] if ranks_alone(&question) => alone.ranked(threshold, top),
@@ -87,11 +93,35 @@ async fn answer(
     trail.count("subjects_matched", merged.subjects_matched);
     trail.count("unopened", merged.unopened);
     let answer = score(&question, &links, obligations, &merged, &streams);
+    count(trail, &answer);
+    Ok((answer, streams, question))
+}
+
+fn of_persons(
+    question: &OpenedQuestion,
+    obligations: Obligations,
+    persons: Persons,
+    streams: &[ContributorStream],
+    trail: &mut Trail,
+) -> Answer {
+    trail.count("rows", persons.rows);
+    trail.count("subjects_matched", persons.persons_matched);
+    trail.count("unopened", persons.unopened);
+    let answer = Answer {
+        matches: persons.matches,
+        coverage: coverage(question, streams),
+        subjects_matched: persons.persons_matched,
+        obligations: Some(obligations),
+    };
+    count(trail, &answer);
+    answer
+}
+
+fn count(trail: &mut Trail, answer: &Answer) {
     trail.count("released", answer.matches.len() as u64);
     trail.count("datasets_asked", answer.coverage.len() as u64);
     let answered = answer.coverage.iter().filter(|coverage| coverage.outcome() == Outcome::Answered).count();
     trail.count("datasets_answered", answered as u64);
-    Ok((answer, streams, question))
 }
 
 fn validate(gateway: &Gateway, home: &str, signed: &SignedQuestion) -> Result<OpenedQuestion, Refusal> {
@@ -265,6 +295,7 @@ fn score(
                 [alone] if ranks_alone(question) => alone.linked.get(&found.key).map(|linked| band(linked.count)),
                 _ => None,
             },
+            ..Match::default()
         })
         .collect();
     // Rounded scores may tie: then the order must not tell the finer score.

@@ -2,6 +2,7 @@
 //!
 //! It holds no agency data and no linkage key. Nothing here can hold an identifier of a subject: there
 //! is no type for one. What does not match is neither stored nor logged nor returned.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod account;
 mod ask;
@@ -9,6 +10,7 @@ mod catalog;
 mod config;
 mod contributors;
 mod links;
+mod persons;
 mod relay;
 mod rpc;
 mod run;

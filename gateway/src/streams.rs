@@ -31,6 +31,9 @@ pub(crate) struct ContributorStream {
     pub(crate) coverage: Coverage,
     /// What its owner asks for in return.
     pub(crate) obligations: Option<Obligations>,
+    /// For questions about persons: how many records it announced, and whether everyone is there once.
+    pub(crate) records: u32,
+    pub(crate) once: bool,
     /// Absent when it never opened or has ended.
     rows: Option<Streaming<Contributed>>,
     /// Bytes of rows.
@@ -75,7 +78,7 @@ pub(crate) async fn open_all(
 impl ContributorStream {
     fn closed(part: usize, position: usize, owner: String, dataset: String) -> Self {
         let coverage = Coverage { dataset, indicator: position as u32, ..Default::default() };
-        Self { owner, part, coverage, obligations: None, rows: None, received: 0 }
+        Self { owner, part, coverage, obligations: None, records: 0, once: false, rows: None, received: 0 }
     }
 
     async fn open(
@@ -101,6 +104,7 @@ impl ContributorStream {
             ..told
         };
         self.obligations = preamble.obligations;
+        (self.records, self.once) = (preamble.records, preamble.once);
         self.rows = Some(rows);
         Ok(())
     }

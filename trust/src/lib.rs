@@ -1,5 +1,6 @@
 //! What the gateway and the nodes share: who someone is, what they may do, what is written down about
 //! it, and how a question looks. It holds no data and starts no work of its own.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod audit;
 pub mod clock;

@@ -179,7 +179,6 @@ async fn grace(drain_began: oneshot::Receiver<()>, grace_ms: u64) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use std::convert::Infallible;
     use std::task::{Context, Poll};

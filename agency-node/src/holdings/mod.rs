@@ -5,6 +5,7 @@
 
 mod events;
 mod prepare;
+mod records;
 mod scan;
 mod source;
 mod subjects;
@@ -31,6 +32,7 @@ use sallyport_trust::{
 
 pub(crate) use events::{EventScan, Events, NEVER, NOBODY};
 pub(crate) use prepare::Manifest;
+pub(crate) use records::{Described, RECORD, RecordKey, Records};
 pub(crate) use scan::{Held, Holding, Scan};
 pub(crate) use subjects::{LocatorOrder, Subjects, Tags};
 
@@ -38,6 +40,7 @@ use crate::{
     dataset::Dataset,
     identifier::{Canonical, IdentifierType},
     linkage::oprf::Tag,
+    pseudonym::PseudonymKey,
 };
 
 /// Threads that one scan may use.
@@ -123,12 +126,16 @@ pub(crate) struct Holdings {
     state: PathBuf,
     datasets: Vec<Dataset>,
     session: SessionContext,
+    /// What records are called in answers.
+    pub(crate) pseudonyms: PseudonymKey,
     inner: Arc<Mutex<Inner>>,
 }
 
 struct Inner {
     subjects: BTreeMap<IdentifierType, Subjects>,
     manifests: HashMap<String, Manifest>,
+    /// Read when they are first asked for.
+    records: HashMap<String, Arc<Records>>,
 }
 
 impl Holdings {
@@ -136,9 +143,11 @@ impl Holdings {
     pub(crate) fn open(state: &Path, datasets: Vec<Dataset>) -> Result<Self, HoldingsError> {
         let directory = state.join("subjects");
         let mut subjects = BTreeMap::new();
-        for identifier in datasets.iter().flat_map(|dataset| &dataset.identifier) {
-            if let std::collections::btree_map::Entry::Vacant(place) = subjects.entry(identifier.kind) {
-                place.insert(Subjects::open(&directory, identifier.kind).map_err(HoldingsError::state)?);
+        let identified = datasets.iter().flat_map(|dataset| &dataset.identifier).map(|identifier| identifier.kind);
+        let described = datasets.iter().filter(|dataset| dataset.person.is_some()).map(|_| IdentifierType::PersonKey);
+        for kind in identified.chain(described) {
+            if let std::collections::btree_map::Entry::Vacant(place) = subjects.entry(kind) {
+                place.insert(Subjects::open(&directory, kind).map_err(HoldingsError::state)?);
             }
         }
         let config = SessionConfig::new().with_target_partitions(SCAN_PARTITIONS);
@@ -146,7 +155,8 @@ impl Holdings {
             state: state.to_owned(),
             datasets,
             session: SessionContext::new_with_config(config),
-            inner: Arc::new(Mutex::new(Inner { subjects, manifests: HashMap::new() })),
+            pseudonyms: PseudonymKey::open(state).map_err(HoldingsError::state)?,
+            inner: Arc::new(Mutex::new(Inner { subjects, manifests: HashMap::new(), records: HashMap::new() })),
         })
     }
 
@@ -172,7 +182,9 @@ impl Holdings {
                     bad_attributes = manifest.bad_attributes,
                     "prepared"
                 );
-                lock().manifests.insert(dataset.name.clone(), manifest);
+                let mut inner = lock();
+                inner.manifests.insert(dataset.name.clone(), manifest);
+                inner.records.remove(&dataset.name);
                 Ok(())
             });
             lock().subjects = subjects;
@@ -209,6 +221,34 @@ impl Holdings {
         let subjects = self.inner().subjects.get(&kind).map(Subjects::count).ok_or(HoldingsError::Preparing)?;
         let plan = scan::plan(self.frame(dataset).await?, dataset, scan)?;
         scan::fold(plan, scan.within, subjects).await
+    }
+
+    /// Which records are in the data set, how often and how lately.
+    pub(crate) async fn fold_records(
+        &self,
+        permit: &Permit,
+        name: &str,
+        scan: &Scan<'_>,
+    ) -> Result<(Arc<Records>, Holding), HoldingsError> {
+        let dataset = self.dataset(name)?;
+        let frame = self.frame(dataset).await?;
+        let records = self.records(permit, dataset).await?;
+        let plan = scan::plan(frame, dataset, &Scan { identifier: RECORD, ..*scan })?;
+        let holding = scan::fold(plan, None, records.count()).await?;
+        Ok((records, holding))
+    }
+
+    /// The records of a prepared data set.
+    pub(crate) async fn records(&self, _permit: &Permit, dataset: &Dataset) -> Result<Arc<Records>, HoldingsError> {
+        if let Some(records) = self.inner().records.get(&dataset.name) {
+            return Ok(records.clone());
+        }
+        let folder = prepare::folder(&self.state, dataset);
+        let reading = tokio::task::spawn_blocking(move || Records::open(&folder));
+        let read = reading.await.map_err(|error| HoldingsError::Engine(error.to_string()))?;
+        let records = Arc::new(read.map_err(HoldingsError::state)?);
+        self.inner().records.insert(dataset.name.clone(), records.clone());
+        Ok(records)
     }
 
     /// Single events, for behaviour and relations.

@@ -22,7 +22,11 @@ use parquet::{arrow::ArrowWriter, basic::Compression, file::properties::WriterPr
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{HoldingsError, Subjects, source};
+use super::{
+    HoldingsError, Subjects,
+    records::{Builder, RECORD, Row},
+    source,
+};
 use crate::{
     dataset::{AttributeType, Dataset, Identifier},
     identifier::{Context, Country, IdentifierType, canonicalise},
@@ -39,6 +43,8 @@ pub(crate) struct Manifest {
     pub(crate) unusable: BTreeMap<String, u64>,
     /// Different subjects, by identifier.
     pub(crate) subjects: BTreeMap<String, u64>,
+    /// Different combinations of identifiers and persons.
+    pub(crate) records: u64,
     pub(crate) bad_times: u64,
     pub(crate) bad_attributes: u64,
     pub(crate) oldest_ms: Option<i64>,
@@ -56,7 +62,10 @@ impl Manifest {
 pub(crate) const TIME: &str = "time";
 /// Column of the outcome label.
 pub(crate) const LABEL: &str = "label";
-const FORMAT: &str = "prepared v1";
+const FORMAT: &str = "prepared v2";
+/// What the manifest calls rows without a usable person, and records without a usable birth date.
+const PERSON: &str = "person";
+const BIRTH_DATE: &str = "birth_date";
 
 /// Column of a subject's number.
 pub(crate) fn subject_column(identifier: &str) -> String {
@@ -87,7 +96,7 @@ pub(crate) fn prepare(
         let unreadable = source::read(file, &preparing.columns.clone(), |columns| preparing.take(columns))?;
         preparing.manifest.unreadable += unreadable;
     }
-    let manifest = Manifest { fingerprint, ..preparing.finish()? };
+    let manifest = Manifest { fingerprint, ..preparing.finish(&aside)? };
     publish(&aside, &folder, &manifest).map_err(HoldingsError::state)?;
     Ok(manifest)
 }
@@ -123,6 +132,7 @@ struct Preparing<'a> {
     columns: Vec<String>,
     memo: Vec<HashMap<(String, String), Option<u32>>>,
     seen: Vec<Vec<bool>>,
+    records: Builder,
     schema: SchemaRef,
     writer: ArrowWriter<File>,
     manifest: Manifest,
@@ -143,6 +153,7 @@ impl<'a> Preparing<'a> {
             columns: columns(dataset),
             memo: dataset.identifier.iter().map(|_| HashMap::new()).collect(),
             seen: dataset.identifier.iter().map(|_| Vec::new()).collect(),
+            records: Builder::default(),
             dataset,
             subjects,
             schema,
@@ -167,9 +178,16 @@ impl<'a> Preparing<'a> {
         let time = dataset.time.as_ref().and_then(|time| Some((time, column(&time.column)?)));
         let attributes: Vec<_> = dataset.attribute.iter().map(|attribute| column(&attribute.column)).collect();
         let label = dataset.label.as_ref().and_then(|label| column(&label.column)).cloned();
-        for (place, (values, states)) in texts.into_iter().enumerate() {
-            arrays.push(Arc::new(self.numbers(place, rows, values, states)));
-        }
+        let described = dataset.person.iter().flat_map(|person| person.columns());
+        let described: Vec<Option<&StringArray>> = described.map(|name| name.and_then(column)).collect();
+        let numbers: Vec<UInt32Array> = texts
+            .into_iter()
+            .enumerate()
+            .map(|(place, (values, states))| self.numbers(place, rows, values, states))
+            .collect();
+        let records = self.record_numbers(rows, &numbers, &described);
+        arrays.extend(numbers.into_iter().map(|numbers| Arc::new(numbers) as ArrayRef));
+        arrays.push(Arc::new(records));
         if let Some((time, values)) = time {
             let moments = values.iter().map(|value| {
                 let moment = value.and_then(|value| parse_time(value, time.format.as_deref()));
@@ -229,11 +247,44 @@ impl<'a> Preparing<'a> {
         numbers
     }
 
-    fn finish(mut self) -> Result<Manifest, HoldingsError> {
+    fn record_numbers(
+        &mut self,
+        rows: usize,
+        numbers: &[UInt32Array],
+        described: &[Option<&StringArray>],
+    ) -> UInt32Array {
+        use arrow::array::Array;
+        let dataset = self.dataset;
+        let (mut identifiers, mut person) = (Vec::new(), Vec::new());
+        (0..rows)
+            .map(|row| {
+                identifiers.clear();
+                identifiers.extend(
+                    dataset.identifier.iter().zip(numbers).map(|(identifier, numbers)| {
+                        (identifier.kind, numbers.is_valid(row).then(|| numbers.value(row)))
+                    }),
+                );
+                person.clear();
+                let text = |column: &&StringArray| column.is_valid(row);
+                person.extend(described.iter().map(|column| column.filter(text).map(|column| column.value(row))));
+                let row = Row { identifiers: &identifiers, person: &person };
+                let table = self.subjects.get_mut(&IdentifierType::PersonKey);
+                self.records.number(&row, dataset.person.as_ref(), table)
+            })
+            .collect()
+    }
+
+    fn finish(mut self, folder: &Path) -> Result<Manifest, HoldingsError> {
         for (identifier, seen) in self.dataset.identifier.iter().zip(&self.seen) {
             let different = seen.iter().filter(|seen| **seen).count() as u64;
             self.manifest.subjects.insert(identifier.name.clone(), different);
         }
+        self.manifest.records = self.records.count();
+        if self.dataset.person.is_some() {
+            self.manifest.unusable.insert(PERSON.to_owned(), self.records.unusable_persons);
+            self.manifest.unusable.insert(BIRTH_DATE.to_owned(), self.records.unusable_births);
+        }
+        self.records.keep(folder)?;
         for table in self.subjects.values_mut() {
             table.keep().map_err(HoldingsError::state)?;
         }
@@ -255,7 +306,8 @@ fn columns(dataset: &Dataset) -> Vec<String> {
     let others = dataset.attribute.iter().map(|attribute| Some(&attribute.column));
     let time = dataset.time.as_ref().map(|time| &time.column);
     let label = dataset.label.as_ref().map(|label| &label.column);
-    for column in identifiers.chain(others).chain([time, label]).flatten() {
+    let described = dataset.person.iter().flat_map(|person| person.columns());
+    for column in identifiers.chain(described).chain(others).chain([time, label]).flatten() {
         if !columns.contains(column) {
             columns.push(column.clone());
         }
@@ -269,6 +321,7 @@ fn schema(dataset: &Dataset) -> SchemaRef {
         .iter()
         .map(|identifier| Field::new(subject_column(&identifier.name), DataType::UInt32, true))
         .collect();
+    fields.push(Field::new(subject_column(RECORD), DataType::UInt32, true));
     fields.extend(dataset.time.iter().map(|_| Field::new(TIME, DataType::Int64, true)));
     fields.extend(dataset.attribute.iter().map(|attribute| {
         let kind = match attribute.kind {

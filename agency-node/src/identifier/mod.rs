@@ -30,6 +30,9 @@ use std::str::FromStr;
 /// Longest raw value that is looked at, in bytes; anything longer is [`Unusable::TooLong`].
 pub const MAX_RAW_BYTES: usize = 256;
 
+/// A key's name space and [`sallyport_person::keys::KEY_CHARS_MAX`] characters, with room.
+const PERSON_KEY_BYTES_MAX: usize = 512;
+
 /// What an identifier identifies, and by which standard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IdentifierType {
@@ -47,10 +50,13 @@ pub enum IdentifierType {
     Usdot,
     /// A device's own identifier (tracker, electronic seal, handset).
     Device,
+    /// A key of a person's name, birth date or place (`sallyport-person`). Nobody names it in a
+    /// configuration or a question: it comes with `[dataset.person]`.
+    PersonKey,
 }
 
 impl IdentifierType {
-    /// Every type, in the order of the documentation.
+    /// Every type that identifies by itself, in the order of the documentation.
     pub const ALL: [Self; 7] =
         [Self::Phone, Self::Plate, Self::Vin, Self::Passport, Self::Container, Self::Usdot, Self::Device];
 
@@ -64,6 +70,7 @@ impl IdentifierType {
             Self::Container => "container",
             Self::Usdot => "usdot",
             Self::Device => "device",
+            Self::PersonKey => "person_key",
         }
     }
 }
@@ -174,6 +181,9 @@ impl Unusable {
 /// # Errors
 /// [`Unusable`] says which rule of the identifier's standard the value breaks.
 pub fn canonicalise(kind: IdentifierType, raw: &str, context: &Context<'_>) -> Result<Canonical, Unusable> {
+    if kind == IdentifierType::PersonKey {
+        return person_key(raw);
+    }
     let folded = fold::fold(raw)?;
     let canonical = match kind {
         IdentifierType::Phone => phone::canonicalise(&folded, context.default_country),
@@ -183,6 +193,17 @@ pub fn canonicalise(kind: IdentifierType, raw: &str, context: &Context<'_>) -> R
         IdentifierType::Container => container::canonicalise(&folded),
         IdentifierType::Usdot => usdot::canonicalise(&folded),
         IdentifierType::Device => device::canonicalise(&folded),
+        IdentifierType::PersonKey => Err(Unusable::BadCharacters),
     }?;
     Ok(Canonical(canonical.into_boxed_str()))
+}
+
+/// A person's key is canonical as it is made, in any script.
+fn person_key(text: &str) -> Result<Canonical, Unusable> {
+    match text {
+        "" => Err(Unusable::Empty),
+        _ if text.len() > PERSON_KEY_BYTES_MAX => Err(Unusable::TooLong),
+        _ if text.chars().any(char::is_control) => Err(Unusable::BadCharacters),
+        _ => Ok(Canonical(text.into())),
+    }
 }

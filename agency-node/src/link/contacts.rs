@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use sallyport_join::link::LinkEvidence;
 use sallyport_trust::{error::Refusal, question::Measure};
 
 use super::{Circumstance, day, too_many};
@@ -35,14 +36,17 @@ pub(super) fn circumstances(
         keyed: contact,
         minute: None,
         about: subject,
-        strength: measure.strength(
-            u64::from(touch.events),
-            (touch.newest_ms != NEVER).then_some(touch.newest_ms),
-            as_of_ms,
-            touch.strongest,
-        ),
-        day: if touch.newest_ms == NEVER { 0 } else { day(touch.newest_ms) },
-        events: touch.events.min(u32::from(u16::MAX)) as u16,
+        evidence: LinkEvidence {
+            strength_thousandths: measure.strength(
+                u64::from(touch.events),
+                (touch.newest_ms != NEVER).then_some(touch.newest_ms),
+                as_of_ms,
+                touch.strongest,
+            ),
+            newest_day: if touch.newest_ms == NEVER { 0 } else { day(touch.newest_ms) },
+            events: touch.events.min(u32::from(u16::MAX)) as u16,
+            ..LinkEvidence::default()
+        },
     };
     let mut found = Vec::new();
     for (&subject, contacts) in direct.iter().filter(|(subject, _)| wanted(**subject)) {
@@ -56,7 +60,7 @@ pub(super) fn circumstances(
             return Err(too_many());
         }
     }
-    found.retain(|circumstance| circumstance.strength > 0);
+    found.retain(|circumstance| circumstance.evidence.strength_thousandths > 0);
     Ok(found)
 }
 

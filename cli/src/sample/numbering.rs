@@ -152,7 +152,6 @@ impl Numbering {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
     use phonenumber::Mode;

@@ -1,7 +1,5 @@
 //! The sample as its readers meet it: files are read back and held against the truth and the summary.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 

@@ -6,24 +6,25 @@ use sallyport_join::agreement::{Link, Resolution};
 use sallyport_person::PersonRecord;
 
 /// What can be evaluated.
-pub const NAMES: [&str; 4] = ["febrl4 without soc_sec_id", "febrl4 with soc_sec_id", "historical_50k", "fake_1000"];
+pub(crate) const NAMES: [&str; 4] =
+    ["febrl4 without soc_sec_id", "febrl4 with soc_sec_id", "historical_50k", "fake_1000"];
 
 /// Columns of a record by the name of the person's field.
 #[derive(Debug, Default)]
-pub struct Person {
+pub(crate) struct Person {
     fields: HashMap<&'static str, String>,
     /// Whom the record is about: the answer.
-    pub truth: String,
+    pub(crate) truth: String,
 }
 
 impl Person {
     /// A field's text, if there is one.
-    pub fn get(&self, field: &str) -> Option<&str> {
+    pub(crate) fn get(&self, field: &str) -> Option<&str> {
         self.fields.get(field).map(String::as_str).filter(|text| !text.is_empty())
     }
 
     /// As the keys want it.
-    pub fn record(&self) -> PersonRecord<'_> {
+    pub(crate) fn record(&self) -> PersonRecord<'_> {
         PersonRecord {
             given_names: self.get("given"),
             surname: self.get("surname"),
@@ -46,12 +47,12 @@ impl Person {
 }
 
 /// Two nodes' records.
-pub struct DataSet {
-    pub name: &'static str,
-    pub sides: [Vec<Person>; 2],
-    pub resolution: Resolution,
+pub(crate) struct DataSet {
+    pub(crate) name: &'static str,
+    pub(crate) sides: [Vec<Person>; 2],
+    pub(crate) resolution: Resolution,
     /// Pairs across the sides that are one person's.
-    pub matches: usize,
+    pub(crate) matches: usize,
 }
 
 impl DataSet {
@@ -61,11 +62,11 @@ impl DataSet {
         set
     }
 
-    pub fn is_match(&self, link: &Link) -> bool {
+    pub(crate) fn is_match(&self, link: &Link) -> bool {
         self.sides[0][link.left as usize].truth == self.sides[1][link.right as usize].truth
     }
 
-    pub fn all_matches(&self) -> impl Iterator<Item = (u128, u128)> {
+    pub(crate) fn all_matches(&self) -> impl Iterator<Item = (u128, u128)> {
         let mut of: HashMap<&str, Vec<u128>> = HashMap::new();
         for (right, person) in (0u128..).zip(&self.sides[1]) {
             of.entry(&person.truth).or_default().push(right);
@@ -105,7 +106,7 @@ const FAKE: &[(&str, &str)] =
     &[("first_name", "given"), ("surname", "surname"), ("dob", "birth"), ("city", "town"), ("email", "contact")];
 
 /// Reads one of [`NAMES`].
-pub fn load(folder: &Path, name: &'static str) -> Result<DataSet, Box<dyn Error>> {
+pub(crate) fn load(folder: &Path, name: &'static str) -> Result<DataSet, Box<dyn Error>> {
     if name.starts_with("febrl4") {
         let mut columns = FEBRL.to_vec();
         if name.ends_with("with soc_sec_id") {

@@ -44,7 +44,7 @@ fn prepare(person: &Person) -> Prepared {
 }
 
 /// The pairs that keys found, compared in full.
-pub fn observe(set: &DataSet, found: &Observed) -> Observed {
+pub(crate) fn observe(set: &DataSet, found: &Observed) -> Observed {
     let sides = set.sides.each_ref().map(|side| side.iter().map(prepare).collect::<Vec<_>>());
     let shares = frequencies(&sides);
     let chance = chance(&sides, &shares);
@@ -118,9 +118,9 @@ fn chance(sides: &[Vec<Prepared>; 2], shares: &[HashMap<&str, f64>]) -> Chance {
 
 fn compare(one: &Prepared, other: &Prepared) -> Pattern {
     let mut pattern = Pattern::default();
-    for field in 0..FIELDS.len() {
+    for (field, name) in FIELDS.iter().enumerate() {
         let (Some(left), Some(right)) = (&one.texts[field], &other.texts[field]) else { continue };
-        let level = match FIELDS[field] {
+        let level = match *name {
             "birth" => match (&one.birth, &other.birth) {
                 (Some(left), Some(right)) => birth_level(left, right, one.texts[field] == other.texts[field]),
                 _ => continue,

@@ -1,6 +1,4 @@
 //! What the tests of the audit log share.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -225,7 +225,6 @@ fn continued(journal: Option<Journal>, first: u64, mut bytes: Vec<u8>) -> Result
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::super::tiles::append_entry;
     use super::*;

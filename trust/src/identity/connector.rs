@@ -185,7 +185,6 @@ impl tower::Service<Uri> for Dialler {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
 

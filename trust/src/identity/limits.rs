@@ -113,7 +113,6 @@ pub(super) fn check(fields: &[(&'static str, u64, u64, u64)]) -> Result<(), Limi
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
 

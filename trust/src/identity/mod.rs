@@ -228,5 +228,4 @@ impl std::fmt::Debug for Identity {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 pub(crate) mod tests;

@@ -155,7 +155,6 @@ pub(super) fn denies(effect: Effect, outcome: Outcome) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
     use crate::policy::{Action, Attributes, Context, Request};

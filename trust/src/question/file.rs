@@ -191,7 +191,6 @@ fn moment(name: &str, value: &toml::Value) -> Result<i64, Refusal> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::{
         super::{Measure, Order, RelationKind, Trait},

@@ -28,6 +28,8 @@ pub use signed::{
 pub const INDICATORS_MAX: usize = 16;
 /// Matches that one answer may return, at most.
 pub const TOP_MAX: u32 = 10_000;
+/// The subject of questions about persons, whom several identifiers and their names stand for.
+pub const PERSON: &str = "person";
 /// Comparisons in one indicator's filter, at most.
 pub const COMPARISONS_MAX: usize = 16;
 /// Values in one comparison, at most.
@@ -178,6 +180,7 @@ impl Question {
             indicator.measure.validate(self.window.and(indicator.window))?;
         }
         self.validate_relations()?;
+        self.validate_persons()?;
         if self.top == 0 || self.top > TOP_MAX {
             return Err(Refusal::bad_input(
                 "top_out_of_range",
@@ -226,6 +229,39 @@ impl Question {
     pub fn dataset_count(&self) -> u32 {
         let names: std::collections::BTreeSet<_> = self.indicators.iter().map(|i| &i.dataset).collect();
         u32::try_from(names.len()).unwrap_or(u32::MAX)
+    }
+
+    /// True when subjects are persons, found through all identifiers and names that data sets hold.
+    pub fn is_of_persons(&self) -> bool {
+        self.subject == PERSON
+    }
+
+    fn validate_persons(&self) -> Result<(), Refusal> {
+        if !self.is_of_persons() {
+            return Ok(());
+        }
+        let wrong = |reason, message: &str| Err(Refusal::bad_input(reason, message));
+        if self.dataset_count() as usize != self.indicators.len() {
+            return wrong(
+                "person_dataset_twice",
+                "A question about persons names each data set once; join the filters.",
+            );
+        }
+        let counts = |indicator: &Indicator| !indicator.measure.is_behaviour() && indicator.relation.is_none();
+        if self.rank_contacts || !self.indicators.iter().all(counts) {
+            return wrong(
+                "person_measure",
+                "A question about persons measures presence, frequency or recency; ask for behaviour and relations \
+                 by an identifier, such as `subject = \"phone\"`.",
+            );
+        }
+        if self.indicators.iter().any(|indicator| !indicator.identifier.is_empty()) {
+            return wrong(
+                "person_identifier",
+                "Persons are known by everything that a data set holds: leave `identifier` out.",
+            );
+        }
+        Ok(())
     }
 
     fn validate_texts(&self) -> Result<(), Refusal> {

@@ -16,6 +16,17 @@ pub enum OpenedIndicator {
     Link(LinkPart),
 }
 
+impl OpenedIndicator {
+    /// The data set that it asks; nothing for the asker's own list.
+    pub fn dataset(&self) -> Option<&str> {
+        match self {
+            Self::Dataset(indicator) => Some(&indicator.dataset),
+            Self::Link(part) => Some(&part.indicator.dataset),
+            Self::OwnList => None,
+        }
+    }
+}
+
 /// One side of a relation, as the party that holds its data set reads it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinkPart {

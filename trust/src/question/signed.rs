@@ -9,7 +9,7 @@ use prost::Message;
 use sallyport_proto::common::v1 as pb;
 use sha2::{Digest, Sha256};
 
-use super::{INDICATORS_MAX, OpenedIndicator, Question, RELATIONS_MAX, TEXT_BYTES_MAX, Window, part};
+use super::{INDICATORS_MAX, OpenedIndicator, PERSON, Question, RELATIONS_MAX, TEXT_BYTES_MAX, Window, part};
 use crate::{
     error::{Kind, Refusal},
     identity::{Identity, Role, Signature, SigningPurpose, SpiffeId},
@@ -377,6 +377,11 @@ impl Header {
                 at_ms,
             },
         }
+    }
+
+    /// True when subjects are persons.
+    pub fn is_of_persons(&self) -> bool {
+        self.subject == PERSON
     }
 
     /// True when the question looks up given subjects.

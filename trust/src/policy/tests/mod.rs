@@ -1,8 +1,6 @@
 //! The policy as a whole: ways in which it could fail open, properties, the store, the policies that
 //! come with the project.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod demonstration;
 mod explaining;
 mod failing_closed;

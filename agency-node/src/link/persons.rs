@@ -1,0 +1,145 @@
+//! Records of persons for a question: each under the keys of its identifiers, names, dates and places.
+//!
+//! What leaves is sealed: a pseudonym, evidence, and for each key its kind and how rare its value is
+//! here. The texts stay.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sallyport_join::{
+    agreement::{Scheme, rarity},
+    link::{LinkEvidence, seal::LinkKeys},
+};
+use sallyport_trust::{
+    error::Refusal,
+    policy::Permit,
+    question::{Indicator, OpenedQuestion},
+};
+
+use super::{Circumstance, Side, too_many};
+use crate::{
+    holdings::{Held, Holding, RECORD, RecordKey, Records, Scan},
+    identifier::IdentifierType,
+    node::{Agreed, Node},
+};
+
+/// Number of the one link that a question about persons has.
+const LINK: u8 = 0;
+/// As the coverage counts rows without a usable person.
+const PERSON: &str = "person";
+
+/// The data set's records, how many there are, and whether it holds everyone once.
+pub(crate) async fn persons(
+    node: &Arc<Node>,
+    agreed: &Agreed,
+    question: &OpenedQuestion,
+    indicator: &Indicator,
+    share_point: u8,
+    permit: &Permit,
+) -> Result<(Side, u32, bool), Refusal> {
+    if indicator.measure.is_behaviour() {
+        return Err(Refusal::bad_input("person_measure", "Persons are measured by presence, frequency or recency."));
+    }
+    let header = &question.header;
+    let dataset = node.holdings.dataset(&indicator.dataset)?;
+    let window = header.window.and(indicator.window);
+    let scan = Scan { identifier: RECORD, window, filter: &indicator.filter, within: None };
+    let (records, holding) = node.holdings.fold_records(permit, &indicator.dataset, &scan).await?;
+    let as_of_ms = window.until_ms.unwrap_or(header.issued_at_ms);
+    let keys = LinkKeys::derive(&agreed.secret, &question.id.0, LINK);
+    let table = KeyTable::new(node, &keys, &records);
+    let pseudonyms = node.holdings.pseudonyms.of(&question.id.0, &indicator.dataset);
+    let measure = indicator.measure.clone();
+    let strength = move |held: &Held| measure.strength(u64::from(held.events), held.newest_ms, as_of_ms, 0);
+    let (rows, newest_ms, announced) = (holding.rows, holding.newest_ms, holding.subjects.len() as u32);
+    let once = dataset.person.as_ref().is_some_and(|person| person.once);
+    let work = tokio::task::spawn_blocking(move || {
+        let (circumstances, untagged) = circumstances(&records, &holding, &table, strength);
+        let references = (0..records.count() as u32).map(|record| Some(pseudonyms.name(record))).collect();
+        (circumstances, untagged, references, table.prepared)
+    });
+    let (circumstances, untagged, references, prepared) =
+        work.await.map_err(|error| Refusal::internal("persons_failed", &error))?;
+    if circumstances.len() > super::CIRCUMSTANCES_MAX {
+        return Err(too_many());
+    }
+    let side = Side {
+        circumstances,
+        keys,
+        prepared,
+        references,
+        reach: None,
+        follower: false,
+        share_point,
+        identifier: PERSON.to_owned(),
+        rows,
+        untagged,
+        newest_ms,
+        unrecorded: None,
+    };
+    Ok((side, announced, once))
+}
+
+/// First halves of the keys of every type that records have, one type after the other.
+struct KeyTable {
+    from: HashMap<IdentifierType, u32>,
+    prepared: Vec<Option<u128>>,
+}
+
+impl KeyTable {
+    fn new(node: &Node, keys: &LinkKeys, records: &Records) -> Self {
+        let mut table = Self { from: HashMap::new(), prepared: Vec::new() };
+        let all = (0..records.count() as u32).flat_map(|record| records.keys(record));
+        let mut types: Vec<IdentifierType> = all.map(|key| key.identifier_type()).collect();
+        types.sort_unstable();
+        types.dedup();
+        for kind in types {
+            table.from.insert(kind, table.prepared.len() as u32);
+            table.prepared.extend(super::by_number(node.holdings.tags(kind), |tags| keys.prepare(tags)));
+        }
+        table
+    }
+
+    /// Where the key's first half stands, if it has a tag.
+    fn place(&self, key: RecordKey) -> Option<u32> {
+        let place = self.from.get(&key.identifier_type())?.checked_add(key.number)?;
+        self.prepared.get(place as usize)?.is_some().then_some(place)
+    }
+}
+
+/// A row for each key of each record, and how many records lack a key's tag.
+fn circumstances(
+    records: &Records,
+    holding: &Holding,
+    table: &KeyTable,
+    strength: impl Fn(&Held) -> u16,
+) -> (Vec<Circumstance>, u64) {
+    let scheme = Scheme::persons();
+    let mut counts: HashMap<(u8, u32), u64> = HashMap::new();
+    for key in holding.subjects.iter().flat_map(|held| records.keys(held.subject)) {
+        *counts.entry((key.kind, key.number)).or_default() += 1;
+    }
+    let announced = holding.subjects.len() as u64;
+    let (mut circumstances, mut untagged) = (Vec::new(), 0);
+    for held in &holding.subjects {
+        let keys = records.keys(held.subject);
+        let about = LinkEvidence {
+            strength_thousandths: strength(held),
+            newest_day: held.newest_ms.map_or(0, super::day),
+            events: held.events.min(u32::from(u16::MAX)) as u16,
+            fields: scheme.present(keys.iter().map(|key| key.kind)),
+            ..LinkEvidence::default()
+        };
+        let mut whole = true;
+        for key in keys {
+            let Some(keyed) = table.place(*key) else {
+                whole = false;
+                continue;
+            };
+            let count = counts.get(&(key.kind, key.number)).copied().unwrap_or(1);
+            let evidence = LinkEvidence { kind: key.kind, rarity: rarity(count, announced), ..about };
+            circumstances.push(Circumstance { keyed, minute: None, about: held.subject, evidence });
+        }
+        untagged += u64::from(!whole);
+    }
+    (circumstances, untagged)
+}
