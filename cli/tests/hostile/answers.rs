@@ -135,11 +135,18 @@ async fn what_cannot_be_looked_up_is_said_without_repeating_it() {
         told.refused(2, "identifier_unusable");
         assert!(!told.err.contains(unusable), "{:?}", told.err);
         let logs = [&federation.gateway, &federation.hsi, &federation.cbp].map(|server| server.said("log"));
-        assert!(!logs.concat().contains(unusable), "no log tells who was looked up");
+        assert!(!says(&logs.concat(), unusable), "no log tells who was looked up");
     }
     world.write("question.toml", QUESTION);
     let of_two = world.ask("rivera", &["question.toml", "--phone", "956-700-1001", "--json"]);
     assert_eq!(answer(&of_two)["matches"].as_array().unwrap().len(), 1, "{}", of_two.out);
+}
+
+/// Whether the words stand in the text by themselves: the digits of a port or of a moment are none of them.
+fn says(text: &str, words: &str) -> bool {
+    let apart = |neighbour: Option<char>| neighbour.is_none_or(|c| !c.is_alphanumeric());
+    text.match_indices(words)
+        .any(|(at, _)| apart(text[..at].chars().next_back()) && apart(text[at + words.len()..].chars().next()))
 }
 
 #[tokio::test]
