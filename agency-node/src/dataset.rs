@@ -86,6 +86,10 @@ pub struct Identifier {
     pub country: Option<String>,
     /// Column with the issuing state of plates or documents.
     pub state_column: Option<String>,
+    /// It is the row's own subject's, and so connects the subject's identifiers with each other in questions
+    /// about persons. When absent, it is unless an identifier of the same type stands before it: of a
+    /// caller and a callee the second is somebody else.
+    pub of_subject: Option<bool>,
 }
 
 /// The columns that describe the person whom a row is about; any of them may be left out.
@@ -319,6 +323,13 @@ impl Dataset {
             Some(country) => Err(format!("`{country}` is no country; write two capitals such as US")),
             None => Ok(()),
         }
+    }
+
+    /// Which identifiers are the row's own subject's, in their order.
+    pub(crate) fn of_subject(&self) -> Vec<bool> {
+        let first = |place: usize, kind| !self.identifier[..place].iter().any(|earlier| earlier.kind == kind);
+        let places = self.identifier.iter().enumerate();
+        places.map(|(place, one)| one.of_subject.unwrap_or_else(|| first(place, one.kind))).collect()
     }
 
     /// The identifier of this type that a question means.

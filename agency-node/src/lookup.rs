@@ -65,6 +65,12 @@ pub(crate) async fn look_up(
 }
 
 fn canonical(node: &Node, question: &Question, raw: &[String]) -> Result<(IdentifierType, Vec<Canonical>), Refusal> {
+    if question.is_of_persons() {
+        return Err(Refusal::bad_input(
+            "person_lookup",
+            "Persons are ranked and not looked up; look up what you know of one, such as `subject = \"phone\"`.",
+        ));
+    }
     let kind: IdentifierType = question.subject.parse().map_err(|_| {
         Refusal::bad_input(
             "subject_unknown",

@@ -4,8 +4,8 @@ mod persons;
 
 use sallyport_join::keys::QuestionKeys;
 use sallyport_proto::{
-    gateway::v1::{Answer, Match},
-    node::v1::{DeskAnswer, DeskEvidence, DeskMatch},
+    gateway::v1::{Answer, Comparison, Match},
+    node::v1::{DeskAnswer, DeskComparison, DeskEvidence, DeskMatch},
 };
 use sallyport_trust::{
     error::Refusal,
@@ -39,6 +39,8 @@ pub(crate) async fn resolve(
         coverage: answer.coverage,
         subjects_matched: answer.subjects_matched,
         elapsed_ms: 0,
+        ranks_objects: question.rank_contacts,
+        comparisons: answer.comparisons.iter().map(|told| comparison(question, told)).collect(),
     })
 }
 
@@ -80,6 +82,19 @@ async fn subjects(
         }
     });
     Ok(matches.collect())
+}
+
+fn comparison(question: &Question, told: &Comparison) -> DeskComparison {
+    let name = |position: u32| {
+        question.indicators.get(position as usize).map(|indicator| indicator.dataset.clone()).unwrap_or_default()
+    };
+    DeskComparison {
+        left: name(told.left_indicator),
+        right: name(told.right_indicator),
+        threshold_thousandths: told.threshold_thousandths,
+        precision_thousandths: told.precision_thousandths,
+        recall_thousandths: told.recall_thousandths,
+    }
 }
 
 fn hidden(permit: &Permit) -> Hidden {

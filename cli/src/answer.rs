@@ -4,7 +4,7 @@ use chrono::{Days, NaiveDate};
 use sallyport_proto::{
     common::v1::{Coverage, Outcome},
     gateway::v1::Band,
-    node::v1::{DeskAnswer, DeskMatch},
+    node::v1::{DeskAnswer, DeskComparison, DeskMatch, DeskRecord},
 };
 use serde_json::{Value, json};
 
@@ -15,14 +15,15 @@ pub(crate) fn to_json(answer: &DeskAnswer) -> Value {
     json!({
         "question_id": answer.question_id,
         "subject": answer.subject,
-        "matches": answer.matches.iter().map(match_json).collect::<Vec<_>>(),
+        "matches": answer.matches.iter().map(|found| match_json(answer, found)).collect::<Vec<_>>(),
         "subjects_matched": answer.subjects_matched,
+        "comparisons": answer.comparisons.iter().map(comparison_json).collect::<Vec<_>>(),
         "coverage": answer.coverage.iter().map(coverage_json).collect::<Vec<_>>(),
         "elapsed_ms": answer.elapsed_ms,
     })
 }
 
-fn match_json(found: &DeskMatch) -> Value {
+fn match_json(answer: &DeskAnswer, found: &DeskMatch) -> Value {
     let evidence = found.evidence.iter().map(|piece| {
         json!({
             "dataset": piece.dataset,
@@ -38,7 +39,36 @@ fn match_json(found: &DeskMatch) -> Value {
         "qe": thousandths(found.qe_millionths),
         "evidence": evidence.collect::<Vec<_>>(),
         "others": found.others.as_ref().map(band),
+        // The other side of the events, where that is what is ranked.
+        "object": answer.ranks_objects.then(|| name(found)),
+        "connected_by": found.connected_by,
+        "link": found.link_thousandths.map(|thousandths| f64::from(thousandths) / 1e3),
+        "records": found.records.iter().map(record_json).collect::<Vec<_>>(),
     })
+}
+
+fn record_json(record: &DeskRecord) -> Value {
+    json!({
+        "dataset": record.dataset,
+        "ref": record.reference,
+        "bond": f64::from(record.bond_thousandths) / 1e3,
+        "label": record.label,
+    })
+}
+
+fn comparison_json(told: &DeskComparison) -> Value {
+    json!({
+        "left": told.left,
+        "right": told.right,
+        "threshold": f64::from(told.threshold_thousandths) / 1e3,
+        "expected_precision": f64::from(told.precision_thousandths) / 1e3,
+        "expected_recall": f64::from(told.recall_thousandths) / 1e3,
+    })
+}
+
+/// The masked label, or the reference of what this agency does not hold.
+fn name(found: &DeskMatch) -> String {
+    found.label.clone().unwrap_or_else(|| format!("ref {}", found.reference))
 }
 
 fn coverage_json(coverage: &Coverage) -> Value {
@@ -92,6 +122,7 @@ pub(crate) fn print(answer: &DeskAnswer) {
     } else {
         print_matches(answer);
     }
+    print_comparisons(&answer.comparisons);
     print_coverage(&answer.coverage);
     println!(
         "{} subjects matched; the best {} are shown. Question {} took {} ms.",
@@ -102,31 +133,57 @@ pub(crate) fn print(answer: &DeskAnswer) {
     );
 }
 
-/// Where the band of others stands, which only a ranking by relation has.
-const OTHERS_COLUMN: usize = 4;
+/// A column of the table: its head, and what stands in it of a match, if anything.
+type Column<'a> = (&'a str, fn(&DeskMatch) -> Option<String>);
 
 fn print_matches(answer: &DeskAnswer) {
-    let rows = answer.matches.iter().map(|found| {
-        let name = found.label.clone().unwrap_or_else(|| format!("ref {}", found.reference));
-        let made_of =
-            found.evidence.iter().map(|piece| format!("{} {}", piece.dataset, decimal(piece.strength_thousandths)));
-        vec![
-            found.rank.to_string(),
-            name,
-            found.status.clone().unwrap_or_else(|| "-".to_owned()),
-            decimal(found.qe_millionths / 1_000),
-            found.others.as_ref().map_or_else(|| "-".to_owned(), band),
-            made_of.collect::<Vec<_>>().join("  "),
-        ]
-    });
-    let subject = format!("{} (masked)", terminal::line(&answer.subject));
-    let mut head = vec!["rank", &subject, "status", "QE", "others", "made of"];
-    let mut rows: Vec<Vec<String>> = rows.collect();
-    if answer.matches.iter().all(|found| found.others.is_none()) {
-        head.remove(OTHERS_COLUMN);
-        rows.iter_mut().for_each(|row| drop(row.remove(OTHERS_COLUMN)));
+    let subject = match (answer.ranks_objects, terminal::line(&answer.subject)) {
+        (true, subject) => format!("contact {subject} (masked)"),
+        (false, subject) => format!("{subject} (masked)"),
+    };
+    let columns: [Column<'_>; 8] = [
+        ("rank", |found| Some(found.rank.to_string())),
+        (&subject, |found| Some(name(found))),
+        ("status", |found| found.status.clone()),
+        ("QE", |found| Some(decimal(found.qe_millionths / 1_000))),
+        ("others", |found| found.others.as_ref().map(band)),
+        ("link", |found| found.link_thousandths.map(decimal)),
+        ("connected by", |found| Some(found.connected_by.join(", ")).filter(|names| !names.is_empty())),
+        ("made of", |found| Some(made_of(found))),
+    ];
+    // What no match has needs no column; a status that nobody has is worth knowing.
+    let has =
+        |(head, cell): &&Column<'_>| *head == "status" || answer.matches.iter().any(|found| cell(found).is_some());
+    let shown: Vec<&Column<'_>> = columns.iter().filter(has).collect();
+    let head: Vec<&str> = shown.iter().map(|(head, _)| *head).collect();
+    let cell = |found: &DeskMatch, column: &Column<'_>| column.1(found).unwrap_or_else(|| "-".to_owned());
+    let rows = answer.matches.iter().map(|found| shown.iter().map(|column| cell(found, column)).collect());
+    print_table(&head, rows.collect());
+}
+
+fn made_of(found: &DeskMatch) -> String {
+    let pieces =
+        found.evidence.iter().map(|piece| format!("{} {}", piece.dataset, decimal(piece.strength_thousandths)));
+    pieces.collect::<Vec<_>>().join("  ")
+}
+
+/// Persons are linked by what they agree in: how surely, and what that is expected to cost.
+fn print_comparisons(comparisons: &[DeskComparison]) {
+    for told in comparisons {
+        println!(
+            "\nPersons of {} and {} are linked from a probability of {} on; of these links {} are expected to be\n\
+             right, and {} of all that there are to be found.",
+            terminal::line(&told.left),
+            terminal::line(&told.right),
+            decimal(told.threshold_thousandths),
+            percent(told.precision_thousandths),
+            percent(told.recall_thousandths)
+        );
     }
-    print_table(&head, rows);
+}
+
+fn percent(thousandths: u32) -> String {
+    format!("{}.{} %", thousandths / 10, thousandths % 10)
 }
 
 fn print_coverage(coverage: &[Coverage]) {

@@ -112,6 +112,7 @@ fn of_persons(
         coverage: coverage(question, streams),
         subjects_matched: persons.persons_matched,
         obligations: Some(obligations),
+        comparisons: persons.comparisons,
     };
     count(trail, &answer);
     answer
@@ -306,7 +307,13 @@ fn score(
             entry.explanation.push_str(" More than one node broke off: the last ranks may be incomplete.");
         }
     }
-    Answer { matches, coverage, subjects_matched: merged.subjects_matched, obligations: Some(obligations) }
+    Answer {
+        matches,
+        coverage,
+        subjects_matched: merged.subjects_matched,
+        obligations: Some(obligations),
+        comparisons: Vec::new(),
+    }
 }
 
 /// What became of each indicator: the worst of its streams, if it has more than one.

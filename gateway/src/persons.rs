@@ -19,7 +19,7 @@ use sallyport_join::{
 };
 use sallyport_proto::{
     common::v1::{Obligations, Outcome},
-    gateway::v1::{Evidence, Match, PersonRecord},
+    gateway::v1::{Comparison, Evidence, Match, PersonRecord},
 };
 use sallyport_trust::{
     error::{Kind, Refusal},
@@ -40,6 +40,7 @@ pub(crate) struct Persons {
     pub(crate) persons_matched: u64,
     pub(crate) rows: u64,
     pub(crate) unopened: u64,
+    pub(crate) comparisons: Vec<Comparison>,
 }
 
 /// Reads every stream as the merge needs it, compares, groups, and ranks those of enough data sets.
@@ -82,7 +83,8 @@ pub(crate) async fn rank(
     tell_what_was_cut(streams, &collected, merger.skipped());
     let ranking = Ranking { question, streams, collected: &collected, step: obligations.score_step_thousandths };
     let (matches, persons_matched) = ranking.best(threshold, top);
-    Ok(Persons { matches, persons_matched, rows: merger.rows(), unopened: merger.unopened() })
+    let comparisons = ranking.comparisons();
+    Ok(Persons { matches, persons_matched, rows: merger.rows(), unopened: merger.unopened(), comparisons })
 }
 
 fn too_long() -> Refusal {
@@ -175,6 +177,19 @@ impl Ranking<'_> {
             reference: member.record.reference.to_be_bytes().to_vec(),
             bond_thousandths: self.rounded((member.bond * 1_000.0) as u32),
         }
+    }
+
+    /// How each two data sets that describe persons were compared.
+    fn comparisons(&self) -> Vec<Comparison> {
+        let thousandths = |share: f64| (share * 1_000.0).round() as u32;
+        let choices = self.collected.choices.iter().map(|((left, right), choice)| Comparison {
+            left_indicator: self.position(*left) as u32,
+            right_indicator: self.position(*right) as u32,
+            threshold_thousandths: thousandths(choice.threshold),
+            precision_thousandths: thousandths(choice.precision),
+            recall_thousandths: thousandths(choice.recall),
+        });
+        choices.collect()
     }
 
     fn rounded(&self, thousandths: u32) -> u32 {

@@ -133,6 +133,8 @@ struct Preparing<'a> {
     memo: Vec<HashMap<(String, String), Option<u32>>>,
     seen: Vec<Vec<bool>>,
     records: Builder,
+    /// Which identifiers are the row's own subject's.
+    of_subject: Vec<bool>,
     schema: SchemaRef,
     writer: ArrowWriter<File>,
     manifest: Manifest,
@@ -154,6 +156,7 @@ impl<'a> Preparing<'a> {
             memo: dataset.identifier.iter().map(|_| HashMap::new()).collect(),
             seen: dataset.identifier.iter().map(|_| Vec::new()).collect(),
             records: Builder::default(),
+            of_subject: dataset.of_subject(),
             dataset,
             subjects,
             schema,
@@ -259,11 +262,10 @@ impl<'a> Preparing<'a> {
         (0..rows)
             .map(|row| {
                 identifiers.clear();
-                identifiers.extend(
-                    dataset.identifier.iter().zip(numbers).map(|(identifier, numbers)| {
-                        (identifier.kind, numbers.is_valid(row).then(|| numbers.value(row)))
-                    }),
-                );
+                let own = dataset.identifier.iter().zip(numbers).zip(&self.of_subject).filter(|(_, own)| **own);
+                identifiers.extend(own.map(|((identifier, numbers), _)| {
+                    (identifier.kind, numbers.is_valid(row).then(|| numbers.value(row)))
+                }));
                 person.clear();
                 let text = |column: &&StringArray| column.is_valid(row);
                 person.extend(described.iter().map(|column| column.filter(text).map(|column| column.value(row))));

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{failure::Failure, federation::Member};
 
-const POLICY_PURPOSE: &str = "border-security";
+pub(super) const POLICY_PURPOSE: &str = "border-security";
 
 /// Who holds what.
 pub(super) struct Shape {
@@ -55,7 +55,7 @@ pub(super) fn write_policies(directory: &Path, nodes: usize) -> Result<(), Failu
     let of_members = format!("agency = {{ one_of = [{agencies}] }}\n");
     let analysts = format!(
         "{of_members}[rule.context]\npurpose = {{ equals = \"{POLICY_PURPOSE}\" }}\n\
-         [rule.obligations]\nminimum_datasets = 2\nmaximum_results = 100\nmask = \"last_four\"\n"
+         [rule.obligations]\nminimum_datasets = 2\nmaximum_results = 10000\nmask = \"last_four\"\n"
     );
     let rules = [
         rule("analysts-ask", "\"ask\", \"look_up\", \"federate\"", "analyst", &analysts),

@@ -6,6 +6,7 @@
 mod data;
 mod join;
 mod limits;
+mod linkage;
 mod relation;
 
 use serde_json::{Value, json};
@@ -25,6 +26,8 @@ enum What {
     Join(join::Arguments),
     /// A relation in time between the events of two agencies.
     Relation(relation::Arguments),
+    /// Persons with known answers, linked between two nodes: precision, recall and F1.
+    Linkage(linkage::Arguments),
 }
 
 /// Measures.
@@ -32,6 +35,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.what {
         What::Join(arguments) => join::run(arguments).await,
         What::Relation(arguments) => relation::run(arguments).await,
+        What::Linkage(arguments) => linkage::run(arguments).await,
     }
 }
 
@@ -50,6 +54,8 @@ struct Figure {
 enum Limit {
     AtMost(f64),
     AtLeast(f64),
+    /// Nothing: the figure is told for its own sake.
+    None,
 }
 
 impl Figure {
@@ -57,11 +63,15 @@ impl Figure {
         match self.limit {
             Limit::AtMost(limit) => self.value <= limit,
             Limit::AtLeast(limit) => self.value >= limit,
+            Limit::None => true,
         }
     }
 
     fn to_json(&self) -> Value {
-        let (Limit::AtMost(limit) | Limit::AtLeast(limit)) = self.limit;
+        let limit = match self.limit {
+            Limit::AtMost(limit) | Limit::AtLeast(limit) => Some(limit),
+            Limit::None => None,
+        };
         json!({
             "name": self.name,
             "value": self.value,
@@ -76,17 +86,23 @@ impl Figure {
         let limit = match self.limit {
             Limit::AtMost(limit) => format!("at most {}", number(limit)),
             Limit::AtLeast(limit) => format!("at least {}", number(limit)),
+            Limit::None => String::new(),
         };
         let at_best = self.at_best.map_or_else(String::new, |(value, how)| format!("{} {how}", number(value)));
-        let met = if self.is_met() { "yes" } else { "NO" };
+        let met = match (self.limit, self.is_met()) {
+            (Limit::None, _) => "",
+            (_, true) => "yes",
+            (_, false) => "NO",
+        };
         vec![self.name.to_owned(), number(self.value), self.unit.to_owned(), limit, met.to_owned(), at_best]
     }
 }
 
-/// Three digits that matter, thousands apart.
+/// The digits that matter, thousands apart.
 fn number(value: f64) -> String {
     if value.abs() < 100.0 {
-        return format!("{value:.3}");
+        // Shares near one differ in their fourth digit.
+        return if (0.9..1.0).contains(&value) { format!("{value:.4}") } else { format!("{value:.3}") };
     }
     let whole = format!("{value:.0}");
     let digits = whole.len();

@@ -8,7 +8,7 @@
 //! 1. [`gather`]: the pairs of records that may be one person, and the pattern in which they agree;
 //! 2. [`chance`]: how often each agreement comes by chance (the u of Fellegi and Sunter), counted;
 //! 3. [`model`]: how often it comes between records of one person (the m), by expectation maximisation;
-//!    the weight of each pair in bits and its probability;
+//!    which agreements come together ([`dependence`]); the weight of each pair in bits and its probability;
 //! 4. [`choose`]: which pairs are links, at a threshold that the probabilities themselves give.
 //!
 //! [`link`] is all of it. Nothing here can hold a name, a date or a place: kinds are numbers, and what
@@ -22,6 +22,7 @@
 pub mod chance;
 pub mod choose;
 pub mod compare;
+pub mod dependence;
 pub mod gather;
 mod index;
 pub mod model;
@@ -30,6 +31,7 @@ pub mod scheme;
 pub use chance::Chance;
 pub use choose::{Choice, Link, Resolution};
 pub use compare::{Observed, Pair, Pattern};
+pub use dependence::Dependence;
 pub use gather::{Gatherer, KeyRow, Limits, Report, rarity};
 pub use model::Model;
 pub use scheme::Scheme;

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! weight = Σ_f log2( m_f,l / u_f,l ) + Σ_agreeing f ( rarity of the value − typical rarity of the level )
+//!          − bits by which fields agree together by chance ([`super::dependence`])
 //! probability = 1 / (1 + (1 − λ)/λ · 2^−weight)
 //! ```
 //!
@@ -13,12 +14,12 @@
 //!
 //! EM (Dempster, Laird, Rubin 1977): with probabilities g from the present parameters, m_f,l becomes the
 //! share of level l among the pairs that have the field, each counted g times, and λ = Σ g / all pairs.
-//! u stays as counted over all pairs, so the likelihood is that of *all* pairs and not of those that
+//! u is what was counted over all pairs without the matches among them, so the likelihood is that of *all* pairs and not of those that
 //! some key found: pairs that none found are the pattern "nothing agrees", which costs nothing to sum,
 //! and the matches expected among them enter the counts. A Dirichlet prior of [`PRIOR_PAIRS`]
 //! imagined matches keeps m in its place where there are few real ones.
 
-use super::{FIELDS_MAX, LEVELS_MAX, Observed, Pattern, chance::Table};
+use super::{Chance, Dependence, FIELDS_MAX, LEVELS_MAX, Observed, Pattern, chance::Table};
 
 /// Matches' worth of what is believed of m beforehand.
 pub const PRIOR_PAIRS: f64 = 10.0;
@@ -39,6 +40,8 @@ pub struct Model {
     pub u: Table,
     /// Share of all pairs that are one person's.
     pub prior: f64,
+    /// Which fields agree together by chance.
+    pub dependence: Dependence,
     /// Rounds that EM took.
     pub rounds: usize,
     /// Weight of each pattern, in bits, without the rarity of values.
@@ -57,6 +60,7 @@ impl Model {
             m: prior_m(&used),
             u: observed.chance.best,
             prior: (0.5 * least / all).clamp(1e-15, 0.5),
+            dependence: Dependence::default(),
             rounds: 0,
             pattern_bits: Vec::new(),
             unseen: 0.0,
@@ -109,6 +113,8 @@ impl Model {
                 }
             }
         }
+        self.u = chance_without(&counts, &observed.chance, all);
+        self.dependence = self.dependence_in(observed, expected, all);
         let prior = prior_m(used);
         for field in 0..FIELDS_MAX {
             counts[field][0] += self.unseen * observed.chance.both_have[field];
@@ -118,6 +124,13 @@ impl Model {
             }
         }
         self.prior = ((seen + self.unseen) / all).clamp(1e-15, 0.5);
+    }
+
+    fn dependence_in(&self, observed: &Observed, expected: &[f64], all: f64) -> Dependence {
+        let mut others: Vec<f64> = expected.iter().map(|expected| -expected).collect();
+        observed.pairs.iter().for_each(|pair| others[pair.pattern as usize] += 1.0);
+        let agree: [f64; FIELDS_MAX] = std::array::from_fn(|field| 1.0 - self.u[field][0]);
+        Dependence::between(&observed.patterns, &others, &agree, &observed.chance.both_have, all)
     }
 
     /// Share of matches in which nothing agrees, at most a half.
@@ -135,10 +148,27 @@ impl Model {
             (0..FIELDS_MAX).map(|field| std::array::from_fn(|level| bits(field, level))).collect();
         let weight = |pattern: &Pattern| {
             let present = (0..FIELDS_MAX).filter(|field| pattern.present >> field & 1 == 1);
-            present.map(|field| table[field][usize::from(pattern.levels[field])]).sum()
+            let apart: f64 = present.map(|field| table[field][usize::from(pattern.levels[field])]).sum();
+            apart - self.dependence.bits(pattern)
         };
         self.pattern_bits = patterns.iter().map(weight).collect();
     }
+}
+
+/// Chance was counted over all pairs, matches among them: these are taken off.
+fn chance_without(matches: &Table, chance: &Chance, all: f64) -> Table {
+    let mut u = chance.best;
+    for field in 0..FIELDS_MAX {
+        let pairs = all * chance.both_have[field];
+        let agreeing = 1..LEVELS_MAX;
+        for level in agreeing.clone().filter(|_| pairs > 0.0) {
+            // Half a pair where none is left, as where none was seen.
+            let left = (u[field][level] * pairs - matches[field][level]).max(0.5);
+            u[field][level] = u[field][level].min(left / pairs);
+        }
+        u[field][0] = 1.0 - u[field][agreeing].iter().sum::<f64>();
+    }
+    u
 }
 
 /// Probability whose log2 odds are `bits`.

@@ -110,3 +110,58 @@ fn more_records_than_announced_are_refused() {
     gatherer.push(&[row(1), row(2), row(3)], &[row(7)]);
     assert_eq!(gatherer.finish().report.rows_refused, 2);
 }
+
+/// Every town has its own postcode and its own birth place: three fields that say one thing.
+#[test]
+fn strangers_of_one_town_do_not_become_one_person() {
+    const POSTCODE: u8 = 25;
+    const BIRTH_PLACE: u8 = 32;
+    let of_town = |n: usize, person: Record| {
+        let town = n * 17 % 53;
+        let places = [(TOWN, "town"), (POSTCODE, "postcode"), (BIRTH_PLACE, "birth")];
+        let mut record: Record = person.into_iter().filter(|(kind, _)| *kind != TOWN).collect();
+        record.extend(places.map(|(kind, what)| (kind, format!("{what}{town}"))));
+        record
+    };
+    // A third are in common, and every date of those has slipped: names and places must do.
+    let left: Vec<Record> = (0..900).map(|n| of_town(n, person(n, false))).collect();
+    let right: Vec<Record> = (0..300).chain(900..1_500).map(|n| of_town(n, person(n, n < 300))).collect();
+    let observed = gathered(&[left, right], Limits::default()).finish();
+    let model = Model::fit(&observed);
+    let field = |name: &str| Scheme::persons().fields().iter().position(|field| *field == name).unwrap();
+    let mut pattern = Pattern::default();
+    for name in ["town", "postcode", "birth place"] {
+        pattern.levels[field(name)] = 3;
+        pattern.present |= 1 << field(name);
+    }
+    // Two of the three agreements come for nothing once the first is there: log2 53 bits each.
+    let bits = model.dependence.bits(&pattern);
+    assert!((9.0..13.0).contains(&bits), "{bits}");
+    let (links, choice) = choose::choose(&observed, &model, Resolution::ManyToMany);
+    let right_ones = links.iter().filter(|link| link.left == link.right && link.left < 300).count();
+    assert!(right_ones >= 285, "{right_ones} of 300 found");
+    assert!(links.len() - right_ones <= 15, "{} links, {right_ones} right", links.len());
+    assert!(choice.precision > 0.9, "{choice:?}");
+}
+
+#[test]
+fn fields_that_agree_together_no_more_than_by_themselves_do_not_depend() {
+    let agreeing = |fields: &[usize]| {
+        let mut pattern = Pattern { present: 0b11, ..Pattern::default() };
+        fields.iter().for_each(|&field| pattern.levels[field] = 1);
+        pattern
+    };
+    let patterns = [agreeing(&[0, 1]), agreeing(&[0])];
+    let (mut agree, mut both_have) = ([0.0; FIELDS_MAX], [0.0; FIELDS_MAX]);
+    (agree[0], agree[1]) = (0.1, 0.02);
+    (both_have[0], both_have[1]) = (1.0, 1.0);
+    let between = |together: f64| Dependence::between(&patterns, &[together, 80.0], &agree, &both_have, 1_000.0);
+    // By themselves 2 of 1,000 pairs agree in both.
+    assert_eq!(between(2.0), Dependence::default());
+    // Four times as many: two bits, and the others a little less likely.
+    let four_times = between(8.0);
+    assert!((four_times.bits(&patterns[0]) - 2.0).abs() < 1e-9);
+    assert!(four_times.bits(&patterns[1]) < 0.0);
+    // A field that one of them does not have says nothing.
+    assert_eq!(four_times.bits(&Pattern { present: 0b01, ..patterns[1] }), 0.0);
+}

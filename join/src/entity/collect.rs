@@ -11,7 +11,7 @@ use super::{
     group::{Bond, Cut, Entity, Record, group},
 };
 use crate::{
-    agreement::{Gatherer, KeyRow, Limits, Report, Resolution, Scheme, link},
+    agreement::{Choice, Gatherer, KeyRow, Limits, Report, Resolution, Scheme, link},
     link::{LinkPiece, merge::Meeting},
 };
 
@@ -49,8 +49,8 @@ pub struct Collected {
     pub cut: Cut,
     /// Records or bonds beyond the bounds.
     pub refused: u64,
-    /// Threshold of each pair of parties that compared persons: least probability of a link, 0 to 1.
-    pub thresholds: BTreeMap<(u8, u8), f64>,
+    /// Of each pair of parties that compared persons: the threshold and what to expect of it.
+    pub choices: BTreeMap<(u8, u8), Choice>,
     /// What the comparisons did, added up.
     pub report: Report,
 }
@@ -145,13 +145,13 @@ impl Collector {
     /// Compares persons, then groups.
     pub fn finish(self) -> Collected {
         let mut bonds = self.bonds;
-        let mut thresholds = BTreeMap::new();
+        let mut choices = BTreeMap::new();
         let mut report = Report::default();
         for ((left, right), gatherer) in self.gatherers {
             let once = [left, right].map(|party| self.parties[usize::from(party)].once);
             let resolution = if once == [true, true] { Resolution::OneToOne } else { Resolution::ManyToMany };
             let linked = link(gatherer, resolution);
-            thresholds.insert((left, right), linked.choice.threshold);
+            choices.insert((left, right), linked.choice);
             report.add(&linked.report);
             bonds.extend(linked.links.iter().map(|link| Bond {
                 ends: [Record { party: left, reference: link.left }, Record { party: right, reference: link.right }],
@@ -162,7 +162,7 @@ impl Collector {
         }
         let once: Vec<bool> = self.parties.iter().map(|party| party.once).collect();
         let (entities, cut) = group(bonds, &once);
-        Collected { entities, evidence: self.evidence, cut, refused: self.refused, thresholds, report }
+        Collected { entities, evidence: self.evidence, cut, refused: self.refused, choices, report }
     }
 }
 

@@ -179,8 +179,8 @@ impl Question {
             indicator.validate()?;
             indicator.measure.validate(self.window.and(indicator.window))?;
         }
-        self.validate_relations()?;
         self.validate_persons()?;
+        self.validate_relations()?;
         if self.top == 0 || self.top > TOP_MAX {
             return Err(Refusal::bad_input(
                 "top_out_of_range",

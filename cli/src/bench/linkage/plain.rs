@@ -1,33 +1,59 @@
 //! The ceiling: the same model, but the fields themselves are compared, which no party may do.
 //!
-//! The pairs are those that keys found; each field's level comes from Jaro–Winkler similarity or
-//! edit distance; how often a level comes by chance is counted over random pairs.
+//! The pairs are those that equal keys of the same texts find; each field's level comes from Jaro–Winkler
+//! similarity or edit distance; how often a level comes by chance is counted over random pairs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use sallyport_join::agreement::{Chance, FIELDS_MAX, LEVELS_MAX, Observed, Pair, Pattern, chance::Table};
-use sallyport_person::{BirthDate, DateOrder, diminutive::roots, text::joined};
+use sallyport_join::agreement::{
+    Chance, FIELDS_MAX, Gatherer, KeyRow, LEVELS_MAX, Limits, Model, Observed, Pair, Pattern, Resolution, Scheme,
+    chance::Table, choose, rarity,
+};
+use sallyport_person::{BirthDate, DateOrder, Keys, PersonRecord, diminutive::roots, keys, text::joined};
 use strsim::{damerau_levenshtein, jaro_winkler};
 
-use crate::data::{DataSet, Person};
+use super::files::{FIELDS, Person, Persons};
 
-/// Fields as the plain comparison numbers them.
-const FIELDS: [&str; 14] = [
-    "given",
-    "surname",
-    "birth",
-    "sex",
-    "number",
-    "street",
-    "premises",
-    "town",
-    "postcode",
-    "region",
-    "document",
-    "birth place",
-    "occupation",
-    "contact",
-];
+const GIVEN: usize = 0;
+const SURNAME: usize = 1;
+const FULL_NAME: usize = 2;
+const BIRTH: usize = 3;
+
+/// What the plain comparison links, at the threshold that it picks by itself.
+pub(super) fn links(persons: &Persons, made: &[Vec<Keys>; 2]) -> HashSet<(u32, u32)> {
+    let observed = observe(persons, &found_by_keys(made));
+    let model = Model::fit(&observed);
+    let resolution = if persons.once { Resolution::OneToOne } else { Resolution::ManyToMany };
+    let (links, _) = choose::choose(&observed, &model, resolution);
+    links.into_iter().map(|link| (link.left as u32, link.right as u32)).collect()
+}
+
+/// The keys of each record.
+pub(super) fn keys_of(persons: &Persons) -> [Vec<Keys>; 2] {
+    persons.sides.each_ref().map(|side| side.iter().map(|person| keys(&record(person))).collect())
+}
+
+fn record(person: &Person) -> PersonRecord<'_> {
+    let text = |name: &str| person.text(FIELDS.iter().position(|(field, _)| *field == name)?);
+    PersonRecord {
+        given_names: text("given_names"),
+        surname: text("surname"),
+        full_name: text("full_name"),
+        birth_date: text("birth_date"),
+        date_order: DateOrder::default(),
+        sex: text("sex"),
+        street_number: text("street_number"),
+        street: text("street"),
+        premises: text("premises"),
+        town: text("town"),
+        postcode: text("postcode"),
+        region: text("region"),
+        document: text("document"),
+        birth_place: text("birth_place"),
+        occupation: text("occupation"),
+        contact: text("contact"),
+    }
+}
 
 /// Random pairs that are compared to learn what agrees by chance.
 const SAMPLE: u64 = 300_000;
@@ -38,14 +64,49 @@ struct Prepared {
 }
 
 fn prepare(person: &Person) -> Prepared {
-    let texts = FIELDS.iter().map(|field| person.get(field).and_then(joined)).collect();
-    let birth = person.get("birth").and_then(|raw| BirthDate::read(raw, DateOrder::default()));
+    // The parts of a name say what the whole name says.
+    let compared = (0..FIELDS.len()).filter(|field| *field != FULL_NAME || person.text(SURNAME).is_none());
+    let mut texts = vec![None; FIELDS.len()];
+    compared.for_each(|field| texts[field] = person.text(field).and_then(joined));
+    let birth = person.text(BIRTH).and_then(|raw| BirthDate::read(raw, DateOrder::default()));
     Prepared { texts, birth }
 }
 
-/// The pairs that keys found, compared in full.
-pub(crate) fn observe(set: &DataSet, found: &Observed) -> Observed {
-    let sides = set.sides.each_ref().map(|side| side.iter().map(prepare).collect::<Vec<_>>());
+/// The pairs whose keys meet.
+fn found_by_keys(made: &[Vec<Keys>; 2]) -> Observed {
+    let scheme = Scheme::persons();
+    let mut values: HashMap<&str, [Vec<(u128, u8)>; 2]> = HashMap::new();
+    for (side, records) in made.iter().enumerate() {
+        for (record, keys) in (0u128..).zip(records) {
+            for key in &keys.keys {
+                values.entry(&key.text).or_default()[side].push((record, key.kind.number()));
+            }
+        }
+    }
+    let present = |side: usize, record: u128| {
+        scheme.present(made[side][record as usize].keys.iter().map(|key| key.kind.number()))
+    };
+    let announced = made.each_ref().map(|records| records.len() as u32);
+    let mut gatherer = Gatherer::new(scheme.clone(), Limits::default(), announced);
+    let mut met: Vec<_> = values.into_iter().filter(|(_, sides)| !sides.iter().any(Vec::is_empty)).collect();
+    met.sort_unstable_by_key(|(text, _)| *text);
+    for (_, sides) in met {
+        let rows: [Vec<KeyRow>; 2] = std::array::from_fn(|side| {
+            let row = |&(record, kind): &(u128, u8)| {
+                let same = sides[side].iter().filter(|(_, other)| *other == kind).count() as u64;
+                let rarity = rarity(same, u64::from(announced[side]));
+                KeyRow { record, kind, rarity, present: present(side, record) }
+            };
+            sides[side].iter().map(row).collect()
+        });
+        gatherer.push(&rows[0], &rows[1]);
+    }
+    gatherer.finish()
+}
+
+/// The same pairs, compared in full.
+fn observe(persons: &Persons, found: &Observed) -> Observed {
+    let sides = persons.sides.each_ref().map(|side| side.iter().map(prepare).collect::<Vec<_>>());
     let shares = frequencies(&sides);
     let chance = chance(&sides, &shares);
     let (mut numbers, mut patterns, mut pairs) = (HashMap::new(), Vec::new(), Vec::new());
@@ -71,7 +132,7 @@ pub(crate) fn observe(set: &DataSet, found: &Observed) -> Observed {
 const BEST: u8 = 6;
 
 fn is_best(field: usize, level: u8) -> bool {
-    level == BEST && FIELDS[field] != "birth"
+    level == BEST && field != BIRTH
 }
 
 fn typical(chance: &Chance, field: usize) -> f64 {
@@ -118,16 +179,16 @@ fn chance(sides: &[Vec<Prepared>; 2], shares: &[HashMap<&str, f64>]) -> Chance {
 
 fn compare(one: &Prepared, other: &Prepared) -> Pattern {
     let mut pattern = Pattern::default();
-    for (field, name) in FIELDS.iter().enumerate() {
+    for (field, (name, _)) in FIELDS.iter().enumerate() {
         let (Some(left), Some(right)) = (&one.texts[field], &other.texts[field]) else { continue };
         let level = match *name {
-            "birth" => match (&one.birth, &other.birth) {
+            "birth_date" => match (&one.birth, &other.birth) {
                 (Some(left), Some(right)) => birth_level(left, right, one.texts[field] == other.texts[field]),
                 _ => continue,
             },
-            "given" | "surname" => name_level(one, other, field),
+            "given_names" | "surname" => name_level(one, other, field),
             "sex" | "region" => u8::from(left == right) * BEST,
-            "number" | "postcode" | "document" => number_level(left, right),
+            "street_number" | "postcode" | "document" => number_level(left, right),
             _ => text_level(left, right),
         };
         pattern.levels[field] = level;
@@ -150,10 +211,10 @@ fn name_level(one: &Prepared, other: &Prepared, field: usize) -> u8 {
     if level == BEST {
         return level;
     }
-    if field == 0 && roots(&text(one, 0)).iter().any(|root| roots(&text(other, 0)).contains(root)) {
+    if field == GIVEN && roots(&text(one, GIVEN)).iter().any(|root| roots(&text(other, GIVEN)).contains(root)) {
         return 5;
     }
-    if jaro_winkler(&text(one, field), &text(other, 1 - field)) >= 0.95 { 4 } else { level }
+    if jaro_winkler(&text(one, field), &text(other, GIVEN + SURNAME - field)) >= 0.95 { 4 } else { level }
 }
 
 fn number_level(one: &str, other: &str) -> u8 {
