@@ -74,10 +74,10 @@ async fn answer(node: &Arc<Node>, signed: &SignedQuestion, trail: &mut Trail, ro
         OpenedIndicator::OwnList => Work::Plain(own_list(node, &question)?),
         OpenedIndicator::Dataset(indicator) if question.header.is_of_persons() => {
             let permit = authorise(node, trail, &question.header, indicator)?;
-            let (side, records, once) =
-                link::persons(node, &agreed, &question, indicator, share_point, &permit).await?;
-            let preamble = link_preamble(node, indicator, &side, &permit)?;
-            Work::Link(Preamble { records, once, ..preamble }, Box::new(side))
+            let persons = link::persons(node, &agreed, &question, indicator, share_point, &permit).await?;
+            node.revealing.keep(question.id, index, node.clock.now_ms(), persons.evidence);
+            let preamble = link_preamble(node, indicator, &persons.side, &permit)?;
+            Work::Link(Preamble { records: persons.records, once: persons.once, ..preamble }, Box::new(persons.side))
         }
         OpenedIndicator::Dataset(indicator) => {
             let permit = authorise(node, trail, &question.header, indicator)?;

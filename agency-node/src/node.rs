@@ -29,6 +29,7 @@ use crate::{
         oprf::{EpochKeys, Tag},
         tagging::Tagger,
     },
+    reveal::Revealing,
 };
 
 /// Questions remembered for accounting, at most.
@@ -48,6 +49,7 @@ pub(crate) struct Node {
     pub(crate) epoch: tokio::sync::Mutex<Epoch>,
     pub(crate) agreed: ArcSwapOption<Agreed>,
     pub(crate) settled: Mutex<Settled>,
+    pub(crate) revealing: Revealing,
     lookups: Mutex<HashMap<QuestionId, (i64, Vec<Tag>)>>,
     contributed: Mutex<HashMap<(QuestionId, usize), Contributed>>,
 }
@@ -106,6 +108,7 @@ impl Node {
             epoch: tokio::sync::Mutex::new(epoch),
             agreed: ArcSwapOption::empty(),
             settled: Mutex::default(),
+            revealing: Revealing::default(),
             lookups: Mutex::default(),
             contributed: Mutex::default(),
         }

@@ -9,8 +9,8 @@ use sallyport_proto::{
     node::v1::{
         AccountRequest, AccountResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse,
         DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse,
-        EpochGreeting, ReadinessRequest, ReadinessResponse, SignedMessage, contribution_server::Contribution,
-        desk_server::Desk,
+        EpochGreeting, ReadinessRequest, ReadinessResponse, RevealRequest, RevealResponse, SignedMessage,
+        contribution_server::Contribution, desk_server::Desk,
     },
 };
 use sallyport_trust::{
@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::{account, ask, contribute, describe, linkage::evaluate, node::Node};
+use crate::{account, ask, contribute, describe, linkage::evaluate, node::Node, reveal};
 
 /// Messages of a stream that may wait for their reader.
 const WAITING_MAX: usize = 8;
@@ -53,6 +53,11 @@ impl Contribution for ContributionService {
             }
         });
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn reveal(&self, request: Request<RevealRequest>) -> Result<Response<RevealResponse>, Status> {
+        let peer = peer(&request)?;
+        Ok(Response::new(reveal::reveal(&self.0, peer, request.into_inner()).await?))
     }
 
     async fn account(&self, request: Request<AccountRequest>) -> Result<Response<AccountResponse>, Status> {

@@ -80,7 +80,9 @@ async fn answer(
     let top = question.header.top.min(obligations.maximum_results);
     let threshold = question.header.minimum_datasets.max(obligations.minimum_datasets);
     if question.header.is_of_persons() {
-        let persons = persons::rank(&question, (threshold, top), obligations, &mut streams, soft, hard).await?;
+        let persons =
+            persons::rank(&gateway.contributors, &question, (threshold, top), obligations, &mut streams, soft, hard)
+                .await?;
         let answer = of_persons(&question, obligations, persons, &streams, trail);
         return Ok((answer, streams, question));
     }

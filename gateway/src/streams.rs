@@ -163,7 +163,7 @@ pub(crate) fn broken_format(what: &str) -> Refusal {
     Refusal::new(Kind::Unavailable, "stream_broken", format!("The node's stream broke off: {what}."))
 }
 
-fn too_slow() -> Refusal {
+pub(crate) fn too_slow() -> Refusal {
     Refusal::new(
         Kind::TimedOut,
         "deadline_passed",

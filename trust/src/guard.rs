@@ -104,12 +104,7 @@ impl Guard {
     pub fn authorise(&self, trail: &mut Trail, request: &Request) -> Result<Permit, Refusal> {
         match self.policy.decide(request) {
             Decision::Allow(permit) => {
-                trail.ruling = Some(Ruling {
-                    decision: Recorded::Allow,
-                    rule: permit.rules().join(" "),
-                    policy: permit.policy_hash().to_owned(),
-                    obligations: recorded(&permit.obligations()),
-                });
+                trail.under(&permit);
                 Ok(permit)
             }
             Decision::Deny(denial) => {
@@ -160,6 +155,16 @@ fn recorded(obligations: &Obligations) -> BTreeMap<String, String> {
 }
 
 impl Trail {
+    /// The work is done under a permit that was given before; it is written down as its ruling.
+    pub fn under(&mut self, permit: &Permit) {
+        self.ruling = Some(Ruling {
+            decision: Recorded::Allow,
+            rule: permit.rules().join(" "),
+            policy: permit.policy_hash().to_owned(),
+            obligations: recorded(&permit.obligations()),
+        });
+    }
+
     /// Adds to a count that the completion will hold; never about one subject.
     pub fn count(&mut self, name: &str, amount: u64) {
         *self.counts.entry(name.to_owned()).or_default() += amount;

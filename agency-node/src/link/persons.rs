@@ -1,7 +1,7 @@
 //! Records of persons for a question: each under the keys of its identifiers, names, dates and places.
 //!
-//! What leaves is sealed: a pseudonym, evidence, and for each key its kind and how rare its value is
-//! here. The texts stay.
+//! What leaves is sealed: a pseudonym, and for each key its kind and how rare its value is here. The texts
+//! stay, and so does the evidence until it is known whose is wanted ([`crate::reveal`]).
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -20,6 +20,7 @@ use crate::{
     holdings::{Held, Holding, RECORD, RecordKey, Records, Scan},
     identifier::IdentifierType,
     node::{Agreed, Node},
+    reveal::Evidence,
 };
 
 /// Number of the one link that a question about persons has.
@@ -27,7 +28,17 @@ const LINK: u8 = 0;
 /// As the coverage counts rows without a usable person.
 const PERSON: &str = "person";
 
-/// The data set's records, how many there are, and whether it holds everyone once.
+/// A data set's records of persons.
+pub(crate) struct Persons {
+    pub(crate) side: Side,
+    /// How many there are to compare.
+    pub(crate) records: u32,
+    /// The data set holds everyone once.
+    pub(crate) once: bool,
+    pub(crate) evidence: Evidence,
+}
+
+/// Keys and evidence of the records that the question means.
 pub(crate) async fn persons(
     node: &Arc<Node>,
     agreed: &Agreed,
@@ -35,7 +46,7 @@ pub(crate) async fn persons(
     indicator: &Indicator,
     share_point: u8,
     permit: &Permit,
-) -> Result<(Side, u32, bool), Refusal> {
+) -> Result<Persons, Refusal> {
     if indicator.measure.is_behaviour() {
         return Err(Refusal::bad_input("person_measure", "Persons are measured by presence, frequency or recency."));
     }
@@ -52,12 +63,16 @@ pub(crate) async fn persons(
     let strength = move |held: &Held| measure.strength(u64::from(held.events), held.newest_ms, as_of_ms, 0);
     let (rows, newest_ms, announced) = (holding.rows, holding.newest_ms, holding.subjects.len() as u32);
     let once = dataset.person.as_ref().is_some_and(|person| person.once);
+    let permit = permit.clone();
     let work = tokio::task::spawn_blocking(move || {
-        let (circumstances, untagged) = circumstances(&records, &holding, &table, strength);
+        let (circumstances, untagged) = circumstances(&records, &holding, &table);
         let references = (0..records.count() as u32).map(|record| Some(pseudonyms.name(record))).collect();
-        (circumstances, untagged, references, table.prepared)
+        let worth = |held: &Held| (held.subject, strength(held), held.newest_ms.map_or(0, super::day));
+        let worth = holding.subjects.iter().map(worth).collect();
+        let evidence = Evidence { pseudonyms, records: worth, permit };
+        (circumstances, untagged, references, table.prepared, evidence)
     });
-    let (circumstances, untagged, references, prepared) =
+    let (circumstances, untagged, references, prepared, evidence) =
         work.await.map_err(|error| Refusal::internal("persons_failed", &error))?;
     if circumstances.len() > super::CIRCUMSTANCES_MAX {
         return Err(too_many());
@@ -76,7 +91,7 @@ pub(crate) async fn persons(
         newest_ms,
         unrecorded: None,
     };
-    Ok((side, announced, once))
+    Ok(Persons { side, records: announced, once, evidence })
 }
 
 /// First halves of the keys of every type that records have, one type after the other.
@@ -107,12 +122,7 @@ impl KeyTable {
 }
 
 /// A row for each key of each record, and how many records lack a key's tag.
-fn circumstances(
-    records: &Records,
-    holding: &Holding,
-    table: &KeyTable,
-    strength: impl Fn(&Held) -> u16,
-) -> (Vec<Circumstance>, u64) {
+fn circumstances(records: &Records, holding: &Holding, table: &KeyTable) -> (Vec<Circumstance>, u64) {
     let scheme = Scheme::persons();
     let mut counts: HashMap<(u8, u32), u64> = HashMap::new();
     for key in holding.subjects.iter().flat_map(|held| records.keys(held.subject)) {
@@ -122,13 +132,7 @@ fn circumstances(
     let (mut circumstances, mut untagged) = (Vec::new(), 0);
     for held in &holding.subjects {
         let keys = records.keys(held.subject);
-        let about = LinkEvidence {
-            strength_thousandths: strength(held),
-            newest_day: held.newest_ms.map_or(0, super::day),
-            events: held.events.min(u32::from(u16::MAX)) as u16,
-            fields: scheme.present(keys.iter().map(|key| key.kind)),
-            ..LinkEvidence::default()
-        };
+        let fields = scheme.present(keys.iter().map(|key| key.kind));
         let mut whole = true;
         for key in keys {
             let Some(keyed) = table.place(*key) else {
@@ -136,7 +140,8 @@ fn circumstances(
                 continue;
             };
             let count = counts.get(&(key.kind, key.number)).copied().unwrap_or(1);
-            let evidence = LinkEvidence { kind: key.kind, rarity: rarity(count, announced), ..about };
+            let evidence =
+                LinkEvidence { kind: key.kind, rarity: rarity(count, announced), fields, ..LinkEvidence::default() };
             circumstances.push(Circumstance { keyed, minute: None, about: held.subject, evidence });
         }
         untagged += u64::from(!whole);

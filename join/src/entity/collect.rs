@@ -4,7 +4,7 @@
 //! then it is one more thing that agrees, worth as much as it is rare, as families share telephones.
 //! Memory is bounded; what is beyond the bounds is counted.
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::collections::BTreeMap;
 
 use super::{
     Connections, IDENTIFIER_KINDS_FROM,
@@ -15,8 +15,6 @@ use crate::{
     link::{LinkPiece, merge::Meeting},
 };
 
-/// Records with evidence that are kept, at most.
-pub const RECORDS_MAX: usize = 5_000_000;
 /// Bonds of identifiers that are kept, at most.
 pub const BONDS_MAX: usize = 5_000_000;
 
@@ -29,25 +27,14 @@ pub struct Party {
     pub once: bool,
 }
 
-/// A record's evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Evidence {
-    /// 0 to 1,000.
-    pub strength_thousandths: u16,
-    /// Days since 1970-01-01; 0 without time.
-    pub newest_day: u16,
-}
-
 /// What came of all keys.
 #[derive(Debug)]
 pub struct Collected {
     /// Entities, in an order that says nothing.
     pub entities: Vec<Entity>,
-    /// What each record that opened says.
-    pub evidence: HashMap<Record, Evidence>,
     /// Bonds that were not followed.
     pub cut: Cut,
-    /// Records or bonds beyond the bounds.
+    /// Bonds beyond the bound.
     pub refused: u64,
     /// Of each pair of parties that compared persons: the threshold and what to expect of it.
     pub choices: BTreeMap<(u8, u8), Choice>,
@@ -61,7 +48,6 @@ pub struct Collector {
     limits: Limits,
     gatherers: BTreeMap<(u8, u8), Gatherer>,
     bonds: Vec<Bond>,
-    evidence: HashMap<Record, Evidence>,
     refused: u64,
 }
 
@@ -74,23 +60,11 @@ impl Collector {
             pairs_max: limits.pairs_max / pairs as u64,
             pairs_per_key_max: limits.pairs_per_key_max,
         };
-        Self {
-            parties: parties.to_vec(),
-            limits,
-            gatherers: BTreeMap::new(),
-            bonds: Vec::new(),
-            evidence: HashMap::new(),
-            refused: 0,
-        }
+        Self { parties: parties.to_vec(), limits, gatherers: BTreeMap::new(), bonds: Vec::new(), refused: 0 }
     }
 
     /// Takes what at least two data sets sent under one key. Keys come once each.
     pub fn take(&mut self, meeting: &Meeting<'_>) {
-        for (party, pieces) in (0u8..).zip(meeting.parties) {
-            for piece in pieces {
-                self.remember(Record { party, reference: piece.reference }, piece);
-            }
-        }
         self.connect(meeting);
         for (left, left_pieces) in (0u8..).zip(meeting.parties) {
             for (right, right_pieces) in (0u8..).zip(meeting.parties).skip(usize::from(left) + 1) {
@@ -105,18 +79,6 @@ impl Collector {
                     .entry((left, right))
                     .or_insert_with(|| Gatherer::new(Scheme::persons(), self.limits, announced));
                 gatherer.push(&left_rows, &right_rows);
-            }
-        }
-    }
-
-    fn remember(&mut self, record: Record, piece: &LinkPiece) {
-        let full = self.evidence.len() >= RECORDS_MAX;
-        match self.evidence.entry(record) {
-            Entry::Vacant(_) if full => self.refused += 1,
-            entry => {
-                let kept = entry.or_default();
-                kept.strength_thousandths = kept.strength_thousandths.max(piece.evidence.strength_thousandths);
-                kept.newest_day = kept.newest_day.max(piece.evidence.newest_day);
             }
         }
     }
@@ -162,7 +124,7 @@ impl Collector {
         }
         let once: Vec<bool> = self.parties.iter().map(|party| party.once).collect();
         let (entities, cut) = group(bonds, &once);
-        Collected { entities, evidence: self.evidence, cut, refused: self.refused, choices, report }
+        Collected { entities, cut, refused: self.refused, choices, report }
     }
 }
 
