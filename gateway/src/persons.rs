@@ -116,6 +116,7 @@ fn tell_what_was_cut(streams: &mut [ContributorStream], collected: &Collected, s
     let cuts = [
         (collected.cut.too_large, "bonds were not followed, as a person would have had more than 50 records"),
         (collected.cut.twice, "bonds were not followed, as a data set that holds everyone once would have had two"),
+        (collected.cut.contradicted, "bonds were not followed, as other records of the two persons speak against it"),
         (report.keys_skipped, "keys were too common to find pairs by"),
         (collected.refused + report.rows_refused + skipped, "rows were more than can be compared; narrow the question"),
     ];

@@ -21,6 +21,7 @@ pub const WORDS_MAX: usize = 12;
 pub fn words(raw: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut base_loses_marks = false;
+    let mut before = None;
     for c in raw.chars().take(TEXT_CHARS_MAX).nfkd() {
         if is_combining_mark(c) {
             let vowel_sign = matches!(c, '\u{0591}'..='\u{05C7}' | '\u{064B}'..='\u{065F}' | '\u{0670}');
@@ -34,7 +35,9 @@ pub fn words(raw: &str) -> Vec<String> {
         }
         for lower in c.to_lowercase().filter(|c| !is_combining_mark(*c)) {
             base_loses_marks = lower.is_ascii() || matches!(lower, '\u{00C0}'..='\u{052F}' | '\u{1E00}'..='\u{1FFF}');
-            match latin(lower) {
+            let spelling = latin(before, lower);
+            before = Some(lower);
+            match spelling {
                 Some(letters) => letters.chars().for_each(|letter| push(&mut words, letter)),
                 None if lower.is_alphanumeric() => push(&mut words, lower),
                 None if words.last().is_some_and(|word| !word.is_empty()) => words.push(String::new()),

@@ -1,12 +1,13 @@
 //! Letters that have an agreed Latin spelling: Latin letters that do not decompose, Cyrillic, Greek.
 //!
 //! Latin and Cyrillic as in ICAO Doc 9303 part 3, section 6 (what machine-readable passports print),
-//! Greek letter by letter as in ELOT 743. Letters come in lower case and without marks. Scripts
+//! Greek letter by letter as in ELOT 743, with its "ου". Letters come in lower case and without marks. Scripts
 //! without a rule here are left alone, never dropped.
 
-/// The Latin spelling of a lower-case letter, where there is a rule for it.
-pub fn latin(letter: char) -> Option<&'static str> {
+/// The Latin spelling of a lower-case letter after the one before it, where there is a rule for it.
+pub fn latin(before: Option<char>, letter: char) -> Option<&'static str> {
     match letter {
+        'υ' if before == Some('ο') => Some("u"),
         'ß' => Some("ss"),
         'æ' => Some("ae"),
         'ø' => Some("o"),
@@ -69,15 +70,20 @@ fn cyrillic(letter: char) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    fn alone(letter: char) -> Option<&'static str> {
+        latin(None, letter)
+    }
+
     #[test]
     fn every_letter_of_the_alphabets_has_its_spelling() {
-        assert_eq!((latin('α'), latin('ω'), latin('ς')), (Some("a"), Some("o"), Some("s")));
-        assert_eq!((latin('а'), latin('щ'), latin('я')), (Some("a"), Some("shch"), Some("ia")));
-        assert_eq!((latin('ь'), latin('ß')), (Some(""), Some("ss")));
+        assert_eq!((alone('α'), alone('ω'), alone('ς')), (Some("a"), Some("o"), Some("s")));
+        assert_eq!((alone('а'), alone('щ'), alone('я')), (Some("a"), Some("shch"), Some("ia")));
+        assert_eq!((latin(Some('ο'), 'υ'), latin(Some('α'), 'υ')), (Some("u"), Some("y")));
+        assert_eq!((alone('ь'), alone('ß')), (Some(""), Some("ss")));
     }
 
     #[test]
     fn what_has_no_rule_is_left_alone() {
-        assert_eq!([latin('a'), latin('王'), latin('م'), latin('ҿ')], [None; 4]);
+        assert_eq!([alone('a'), alone('王'), alone('م'), alone('ҿ')], [None; 4]);
     }
 }

@@ -12,6 +12,10 @@ use super::{Model, Observed, Pair, model::probability};
 /// No link is less probable.
 pub const PROBABILITY_MIN: f64 = 0.5;
 
+/// log2 of the odds below which a pair is no candidate: one in a thousand; a billion of them would be no
+/// sum either.
+pub const PAIR_BITS_MIN: f64 = -10.0;
+
 /// What is known about the data sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution {
@@ -49,8 +53,8 @@ pub struct Choice {
     pub f1: f64,
 }
 
-/// Resolves, sorts and cuts.
-pub fn choose(observed: &Observed, model: &Model, resolution: Resolution) -> (Vec<Link>, Choice) {
+/// Resolves, sorts and cuts: links, and those that are none but more than one in a thousand probable.
+pub fn choose(observed: &Observed, model: &Model, resolution: Resolution) -> (Vec<Link>, Vec<Link>, Choice) {
     let mut links = ranked(observed, model, resolution);
     let all: f64 = links.iter().map(|link| link.probability).sum::<f64>() + model.unseen;
     let (mut sum, mut choice, mut count) = (0.0, Choice { threshold: 1.0, ..Choice::default() }, 0);
@@ -62,17 +66,16 @@ pub fn choose(observed: &Observed, model: &Model, resolution: Resolution) -> (Ve
             count = taken;
         }
     }
-    links.truncate(count);
-    (links, choice)
+    let rest = links.split_off(count);
+    (links, rest, choice)
 }
 
 /// Every pair that may be a link, most probable first.
 pub fn ranked(observed: &Observed, model: &Model, resolution: Resolution) -> Vec<Link> {
     let prior = model.prior_bits();
     let bits = |pair: &Pair| prior + model.weight_bits(pair.pattern, pair.rarer_bits);
-    // Less than one in a thousand is no candidate, and a billion of them would be no sum either.
     let mut pairs: Vec<(f64, &Pair)> =
-        observed.pairs.iter().map(|pair| (bits(pair), pair)).filter(|(bits, _)| *bits > -10.0).collect();
+        observed.pairs.iter().map(|pair| (bits(pair), pair)).filter(|(bits, _)| *bits > PAIR_BITS_MIN).collect();
     pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1.left, a.1.right).cmp(&(b.1.left, b.1.right))));
     let link = |bits: f64, pair: &Pair| Link {
         left: observed.references[0][pair.left as usize],

@@ -29,7 +29,7 @@ pub mod model;
 pub mod scheme;
 
 pub use chance::Chance;
-pub use choose::{Choice, Link, Resolution};
+pub use choose::{Choice, Link, PAIR_BITS_MIN, Resolution};
 pub use compare::{Observed, Pair, Pattern};
 pub use dependence::Dependence;
 pub use gather::{Gatherer, KeyRow, Limits, Report, rarity};
@@ -47,6 +47,8 @@ pub const LEVELS_MAX: usize = 16;
 pub struct Linked {
     /// Links, most probable first.
     pub links: Vec<Link>,
+    /// Pairs below the threshold, of which each is more than one in a thousand probable.
+    pub below: Vec<Link>,
     /// Patterns of agreement, as links number them.
     pub patterns: Vec<Pattern>,
     /// The threshold and what to expect of it.
@@ -59,10 +61,14 @@ pub struct Linked {
 
 /// Links two data sets whose opened rows `gatherer` holds.
 pub fn link(gatherer: Gatherer, resolution: Resolution) -> Linked {
-    let observed = gatherer.finish();
+    link_observed(gatherer.finish(), resolution)
+}
+
+/// Links two data sets that were compared.
+pub fn link_observed(observed: Observed, resolution: Resolution) -> Linked {
     let model = Model::fit(&observed);
-    let (links, choice) = choose::choose(&observed, &model, resolution);
-    Linked { links, patterns: observed.patterns, choice, model, report: observed.report }
+    let (links, below, choice) = choose::choose(&observed, &model, resolution);
+    Linked { links, below, patterns: observed.patterns, choice, model, report: observed.report }
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use super::{
     Connections, IDENTIFIER_KINDS_FROM,
-    group::{Bond, Cut, Entity, Record, group},
+    group::{Bond, Compared, Comparisons, Cut, Entity, Record, group},
 };
 use crate::{
-    agreement::{Choice, Gatherer, KeyRow, Limits, Report, Resolution, Scheme, link},
+    agreement::{Choice, Gatherer, KeyRow, Limits, Link, Linked, Report, Resolution, Scheme, link},
     link::{LinkPiece, merge::Meeting},
 };
 
@@ -100,32 +100,55 @@ impl Collector {
                 self.refused += 1;
                 continue;
             }
-            self.bonds.push(Bond { ends: [*hub, *record], probability: 1.0, shared_by: records.len() as u32, by });
+            self.bonds.push(Bond {
+                ends: [*hub, *record],
+                probability: 1.0,
+                shared_by: records.len() as u32,
+                by,
+                compared: false,
+            });
         }
     }
 
     /// Compares persons, then groups.
     pub fn finish(self) -> Collected {
-        let mut bonds = self.bonds;
-        let mut choices = BTreeMap::new();
-        let mut report = Report::default();
-        for ((left, right), gatherer) in self.gatherers {
-            let once = [left, right].map(|party| self.parties[usize::from(party)].once);
-            let resolution = if once == [true, true] { Resolution::OneToOne } else { Resolution::ManyToMany };
-            let linked = link(gatherer, resolution);
-            choices.insert((left, right), linked.choice);
-            report.add(&linked.report);
-            bonds.extend(linked.links.iter().map(|link| Bond {
-                ends: [Record { party: left, reference: link.left }, Record { party: right, reference: link.right }],
-                probability: link.probability,
-                shared_by: 2,
-                by: linked.patterns.get(link.pattern as usize).map(Connections::agreeing).unwrap_or_default(),
-            }));
-        }
         let once: Vec<bool> = self.parties.iter().map(|party| party.once).collect();
-        let (entities, cut) = group(bonds, &once);
+        let mut report = Report::default();
+        let linked = self.gatherers.into_iter().map(|((left, right), gatherer)| {
+            let both_once = once[usize::from(left)] && once[usize::from(right)];
+            let resolution = if both_once { Resolution::OneToOne } else { Resolution::ManyToMany };
+            let linked = link(gatherer, resolution);
+            report.add(&linked.report);
+            ((left, right), linked)
+        });
+        let linked: BTreeMap<(u8, u8), Linked> = linked.collect();
+        let choices = linked.iter().map(|(parties, linked)| (*parties, linked.choice)).collect();
+        let (entities, cut) = join(&linked, self.bonds, &once);
         Collected { entities, cut, refused: self.refused, choices, report }
     }
+}
+
+/// Entities from what was linked between each two parties, the smaller number first, and from `bonds` of
+/// identifiers; `once` says of each party whether it holds every subject once.
+pub fn join(linked: &BTreeMap<(u8, u8), Linked>, mut bonds: Vec<Bond>, once: &[bool]) -> (Vec<Entity>, Cut) {
+    let mut compared = Comparisons::default();
+    for (&(left, right), linked) in linked {
+        let ends = |link: &Link| {
+            [Record { party: left, reference: link.left }, Record { party: right, reference: link.right }]
+        };
+        let pairs = linked.links.iter().chain(&linked.below);
+        let prior_bits = linked.model.prior_bits();
+        compared.pairs.extend(pairs.map(|link| Compared { ends: ends(link), bits: prior_bits + link.weight_bits }));
+        compared.recall.insert((left, right), linked.choice.recall);
+        bonds.extend(linked.links.iter().map(|link| Bond {
+            ends: ends(link),
+            probability: link.probability,
+            shared_by: 2,
+            by: linked.patterns.get(link.pattern as usize).map(Connections::agreeing).unwrap_or_default(),
+            compared: true,
+        }));
+    }
+    group(bonds, &compared, once)
 }
 
 /// A row that compares persons; a record without fields is no person's.

@@ -3,13 +3,24 @@
 //! Union-find (Tarjan, JACM 22, 1975) over matched records only, the surest bond first. A bond that would
 //! make an entity larger than [`RECORDS_MAX`], or put two records of a data set that holds everyone once
 //! into one entity, is cut and counted: one plate that hundreds share must not make them one subject.
+//!
+//! One likely pair must not chain two persons together whose other records do not agree. So entities are
+//! joined by a comparison only if that is likelier than not over *all* pairs of records that would come
+//! together: the sum of their log-odds is above zero (correlation clustering: Bansal, Blum, Chawla, Machine
+//! Learning 56, 2004; here greedily). A pair counts at most [`BITS_MAX`] for it, as records of one person
+//! repeat each other, and at most what a pair against it that no key found: log2(1 − recall), the chance
+//! that a match is missed.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::Connections;
+use crate::agreement::PAIR_BITS_MIN;
 
 /// Records of one entity, at most.
 pub const RECORDS_MAX: u32 = 50;
+
+/// What one pair can say for joining, in bits of log-odds; and against it, where hardly a match is missed.
+pub const BITS_MAX: f64 = -PAIR_BITS_MIN;
 
 /// A record of a party, by its pseudonym.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +42,35 @@ pub struct Bond {
     pub shared_by: u32,
     /// What connects them.
     pub by: Connections,
+    /// Found by comparing persons, and not by an identifier that says it for certain.
+    pub compared: bool,
+}
+
+/// Two compared records, whether a bond or not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Compared {
+    /// The two.
+    pub ends: [Record; 2],
+    /// log2 of the odds that they are one person's.
+    pub bits: f64,
+}
+
+/// What all comparisons said.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Comparisons {
+    /// Pairs that are more than one in a thousand probable.
+    pub pairs: Vec<Compared>,
+    /// By the numbers of two parties, the smaller first: share of matches among their pairs that become
+    /// bonds, 0 to 1. Parties that are missing were not compared.
+    pub recall: BTreeMap<(u8, u8), f64>,
+}
+
+impl Comparisons {
+    /// Bits that a missed pair says for joining, which are less than none.
+    fn missed_bits(&self, one: u8, other: u8) -> f64 {
+        let recall = self.recall.get(&(one.min(other), one.max(other))).copied().unwrap_or(0.0);
+        (1.0 - recall).max(0.0).log2().max(-BITS_MAX)
+    }
 }
 
 /// A record in its entity.
@@ -58,15 +98,21 @@ pub struct Cut {
     pub too_large: u64,
     /// They would have put two records of a data set without duplicates into one entity.
     pub twice: u64,
+    /// Other records of the two persons speak against it.
+    pub contradicted: u64,
 }
 
 /// Groups; `once` says of each party whether it holds every subject once.
-pub fn group(mut bonds: Vec<Bond>, once: &[bool]) -> (Vec<Entity>, Cut) {
+pub fn group(mut bonds: Vec<Bond>, compared: &Comparisons, once: &[bool]) -> (Vec<Entity>, Cut) {
     bonds.sort_by(|a, b| {
         let surer = b.probability.total_cmp(&a.probability).then(a.shared_by.cmp(&b.shared_by));
         surer.then(a.ends.cmp(&b.ends))
     });
     let mut forest = Forest::default();
+    for record in bonds.iter().flat_map(|bond| bond.ends) {
+        forest.number(record, once);
+    }
+    let odds = Odds::new(compared, &forest);
     let mut cut = Cut::default();
     let mut followed = Vec::new();
     for bond in &bonds {
@@ -79,6 +125,10 @@ pub fn group(mut bonds: Vec<Bond>, once: &[bool]) -> (Vec<Entity>, Cut) {
             }
             if forest.once[roots[0]] & forest.once[roots[1]] != 0 {
                 cut.twice += 1;
+                continue;
+            }
+            if bond.compared && odds.of_joining(roots, &forest) <= 0.0 {
+                cut.contradicted += 1;
                 continue;
             }
             forest.join(roots);
@@ -110,12 +160,55 @@ fn entities(forest: &mut Forest, followed: &[([usize; 2], &Bond)]) -> Vec<Entity
     whole.collect()
 }
 
+/// What comparisons say, by record.
+struct Odds<'a> {
+    compared: &'a Comparisons,
+    /// The other record, and what the pair says.
+    listed: Vec<Vec<(usize, f64)>>,
+}
+
+impl<'a> Odds<'a> {
+    fn new(compared: &'a Comparisons, forest: &Forest) -> Self {
+        let mut listed = vec![Vec::new(); forest.records.len()];
+        for pair in &compared.pairs {
+            let ends = pair.ends.map(|record| forest.numbers.get(&record).copied());
+            if let [Some(one), Some(other)] = ends {
+                listed[one].push((other, pair.bits));
+                listed[other].push((one, pair.bits));
+            }
+        }
+        Self { compared, listed }
+    }
+
+    /// log2 of the odds that all records of both entities are one person's, as far as they were compared.
+    fn of_joining(&self, roots: [usize; 2], forest: &Forest) -> f64 {
+        let [ones, others] = roots.map(|root| &forest.members[root]);
+        let party = |record: usize| forest.records[record].party;
+        let missed = |one: usize, other: usize| match [one, other].iter().any(|&end| self.listed[end].is_empty()) {
+            // Who was in no comparison is no person, or has nothing to compare.
+            true => 0.0,
+            false => self.compared.missed_bits(party(one), party(other)),
+        };
+        let all: f64 = ones.iter().flat_map(|&one| others.iter().map(move |&other| missed(one, other))).sum();
+        let mut listed = 0.0;
+        for &one in ones {
+            for &(other, bits) in self.listed[one].iter().filter(|(other, _)| others.contains(other)) {
+                let least = missed(one, other);
+                listed += bits.clamp(least, BITS_MAX) - least;
+            }
+        }
+        all + listed
+    }
+}
+
 #[derive(Default)]
 struct Forest {
     numbers: HashMap<Record, usize>,
     records: Vec<Record>,
     parents: Vec<usize>,
     sizes: Vec<u32>,
+    /// Of each root, its records.
+    members: Vec<Vec<usize>>,
     /// Of each root, the parties without duplicates that it has a record of, a bit each.
     once: Vec<u64>,
 }
@@ -129,6 +222,7 @@ impl Forest {
             self.records.push(record);
             self.parents.push(next);
             self.sizes.push(1);
+            self.members.push(vec![next]);
             self.once.push(u64::from(is_once) << (record.party % 64));
         }
         number
@@ -147,5 +241,7 @@ impl Forest {
         self.parents[small] = large;
         self.sizes[large] += self.sizes[small];
         self.once[large] |= self.once[small];
+        let moved = std::mem::take(&mut self.members[small]);
+        self.members[large].extend(moved);
     }
 }

@@ -1,10 +1,10 @@
 use super::{
     collect::{Collected, Collector, Party},
-    group::{Bond, RECORDS_MAX, Record, group},
+    group::{Bond, Compared, Comparisons, Entity, RECORDS_MAX, Record, group},
     *,
 };
 use crate::{
-    agreement::{Limits, Scheme, rarity},
+    agreement::{Limits, Scheme, model::probability, rarity},
     link::{LinkEvidence, LinkPiece, merge::Meeting},
 };
 
@@ -70,14 +70,14 @@ fn record(party: u8, reference: u128) -> Record {
 }
 
 fn bond(one: Record, other: Record, probability: f64) -> Bond {
-    Bond { ends: [one, other], probability, shared_by: 2, by: Connections::identifier(PHONE) }
+    Bond { ends: [one, other], probability, shared_by: 2, by: Connections::identifier(PHONE), compared: false }
 }
 
 #[test]
 fn an_entity_ends_at_its_bound_and_says_so() {
     let hub = record(0, 0);
     let many = (1..=200).map(|n| bond(hub, record(1, n), 1.0)).collect();
-    let (entities, cut) = group(many, &[false, false]);
+    let (entities, cut) = group(many, &Comparisons::default(), &[false, false]);
     assert_eq!(entities.len(), 1);
     assert_eq!(entities[0].members.len(), RECORDS_MAX as usize);
     assert_eq!((cut.too_large, cut.twice), (201 - u64::from(RECORDS_MAX), 0));
@@ -86,14 +86,14 @@ fn an_entity_ends_at_its_bound_and_says_so() {
 #[test]
 fn of_a_data_set_that_holds_everyone_once_the_surest_record_is_taken() {
     let bonds = vec![bond(record(0, 1), record(1, 1), 0.8), bond(record(0, 1), record(1, 2), 0.9)];
-    let (entities, cut) = group(bonds.clone(), &[true, true]);
+    let (entities, cut) = group(bonds.clone(), &Comparisons::default(), &[true, true]);
     assert_eq!(entities.len(), 1);
     assert_eq!(
         entities[0].members.iter().map(|m| (m.record.reference, m.bond)).collect::<Vec<_>>(),
         [(1, 0.9), (2, 0.9)]
     );
     assert_eq!(cut.twice, 1);
-    assert_eq!(group(bonds, &[true, false]).0[0].members.len(), 3);
+    assert_eq!(group(bonds, &Comparisons::default(), &[true, false]).0[0].members.len(), 3);
 }
 
 #[test]
@@ -102,5 +102,46 @@ fn the_order_of_bonds_does_not_matter() {
         (0..30u128).map(|n| bond(record(0, n), record(1, (n + 1) % 30), 0.5 + n as f64 / 100.0)).collect();
     let mut turned = ring.clone();
     turned.reverse();
-    assert_eq!(group(ring, &[true, true]), group(turned, &[true, true]));
+    assert_eq!(
+        group(ring, &Comparisons::default(), &[true, true]),
+        group(turned, &Comparisons::default(), &[true, true])
+    );
+}
+
+#[test]
+fn one_likely_pair_does_not_chain_two_persons_together() {
+    let compared = |one: (u8, u128), other: (u8, u128), bits: f64| Compared {
+        ends: [record(one.0, one.1), record(other.0, other.1)],
+        bits,
+    };
+    // Two persons with three records at either side, of which every pair is sure, and one pair between them.
+    let mut pairs = Vec::new();
+    for person in [0u128, 10] {
+        for (left, right) in (0..3).flat_map(|left| (0..3).map(move |right| (left, right))) {
+            pairs.push(compared((0, person + left), (1, person + right), 8.0));
+        }
+    }
+    pairs.push(compared((0, 0), (1, 10), 3.0));
+    // One match in eight is missed: three bits.
+    let comparisons = |pairs: &[Compared]| Comparisons { pairs: pairs.to_vec(), recall: [((0, 1), 0.875)].into() };
+    let bonds = |pairs: &[Compared]| -> Vec<Bond> {
+        let bond =
+            |pair: &Compared| Bond { compared: true, ..bond(pair.ends[0], pair.ends[1], probability(pair.bits)) };
+        pairs.iter().map(bond).collect()
+    };
+    let (entities, cut) = group(bonds(&pairs), &comparisons(&pairs), &[false, false]);
+    assert_eq!(entities.iter().map(|entity| entity.members.len()).collect::<Vec<_>>(), [6, 6]);
+    assert_eq!(cut.contradicted, 1);
+    // An identifier says it for certain, whatever else is compared.
+    let mut certain = bonds(&pairs);
+    certain.push(bond(record(0, 1), record(1, 11), 1.0));
+    let together = |entity: &Entity| {
+        [record(0, 1), record(1, 11)].iter().all(|one| entity.members.iter().any(|member| member.record == *one))
+    };
+    assert!(group(certain, &comparisons(&pairs), &[false, false]).0.iter().any(together));
+    // And where most pairs agree, one that does not is no obstacle.
+    let mut most: Vec<Compared> = pairs.iter().map(|pair| Compared { bits: 8.0, ..*pair }).collect();
+    most.extend((0..3).flat_map(|left| (10..13).map(move |right| compared((0, left), (1, right), 8.0))).skip(1));
+    most.extend((10..13).flat_map(|left| (0..3).map(move |right| compared((0, left), (1, right), 8.0))));
+    assert_eq!(group(bonds(&most), &comparisons(&most), &[false, false]).0.len(), 1);
 }

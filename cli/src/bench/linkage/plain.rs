@@ -5,9 +5,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sallyport_join::agreement::{
-    Chance, FIELDS_MAX, Gatherer, KeyRow, LEVELS_MAX, Limits, Model, Observed, Pair, Pattern, Resolution, Scheme,
-    chance::Table, choose, rarity,
+use sallyport_join::{
+    agreement::{
+        Chance, FIELDS_MAX, Gatherer, KeyRow, LEVELS_MAX, Limits, Observed, Pair, Pattern, Resolution, Scheme,
+        chance::Table, link_observed, rarity,
+    },
+    entity::{collect::join, group::Entity},
 };
 use sallyport_person::{BirthDate, DateOrder, Keys, PersonRecord, diminutive::roots, keys, text::joined};
 use strsim::{damerau_levenshtein, jaro_winkler};
@@ -19,13 +22,20 @@ const SURNAME: usize = 1;
 const FULL_NAME: usize = 2;
 const BIRTH: usize = 3;
 
-/// What the plain comparison links, at the threshold that it picks by itself.
+/// Pairs in one person by the plain comparison, at the threshold that it picks by itself.
 pub(super) fn links(persons: &Persons, made: &[Vec<Keys>; 2]) -> HashSet<(u32, u32)> {
-    let observed = observe(persons, &found_by_keys(made));
-    let model = Model::fit(&observed);
     let resolution = if persons.once { Resolution::OneToOne } else { Resolution::ManyToMany };
-    let (links, _) = choose::choose(&observed, &model, resolution);
-    links.into_iter().map(|link| (link.left as u32, link.right as u32)).collect()
+    let linked = link_observed(observe(persons, &found_by_keys(made)), resolution);
+    let (entities, _) = join(&[((0, 1), linked)].into(), Vec::new(), &[persons.once; 2]);
+    let of_side = |entity: &Entity, side: u8| -> Vec<u32> {
+        let members = entity.members.iter().filter(|member| member.record.party == side);
+        members.map(|member| member.record.reference as u32).collect()
+    };
+    let pairs = entities.iter().flat_map(|entity| {
+        let (left, right) = (of_side(entity, 0), of_side(entity, 1));
+        left.into_iter().flat_map(move |one| right.clone().into_iter().map(move |other| (one, other)))
+    });
+    pairs.collect()
 }
 
 /// The keys of each record.
