@@ -149,13 +149,18 @@ pub(super) fn write_meetings(directory: &Path, events: u64, subjects: u64, carri
     let mut out = BufWriter::new(File::create(directory.join(file(0, "devices"))).map_err(failed)?);
     writeln!(out, "subject,seen_at,carrier,lane").map_err(failed)?;
     for event in 0..events {
-        let (chance, subject) = (scattered(event), event % subjects);
+        let (chance, subject) = (scattered(event), subject_of(event, subjects));
         // Each device meets ten carriers mostly, as a measure of novelty should find it.
         let carrier = 1 + scattered(subject * 10 + chance % 10) % carriers;
         let lane = ["cargo", "pov", "pedestrian", "rail"][(chance >> 32) as usize % 4];
         writeln!(out, "{},{},{carrier},{lane}", device(subject), moment(chance)).map_err(failed)?;
     }
     out.flush().map_err(failed)
+}
+
+/// Whose event it is: everybody's first ones in turn, so that nodes number them so, the others at random.
+pub(super) fn subject_of(event: u64, subjects: u64) -> u64 {
+    if event < subjects { event } else { scattered(!event) % subjects }
 }
 
 /// A minute of half a year.

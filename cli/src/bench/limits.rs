@@ -88,10 +88,10 @@ fn seal(keys: &QuestionKeys, indicator: u8, tags: &[Tag]) -> Vec<u8> {
     bytes
 }
 
-/// Processor seconds to put one event of so many, of subjects in turn, beside the others of its subject:
-/// numbers and moments in memory, on one thread.
+/// Processor seconds to put one event of so many beside the others of its subject: numbers and moments in
+/// memory, on one thread.
 pub(super) fn grouping_s(events: u64, subjects: u64) -> f64 {
-    let of_events: Vec<u32> = (0..events).map(|event| (event % subjects) as u32).collect();
+    let of_events: Vec<u32> = (0..events).map(|event| super::data::subject_of(event, subjects) as u32).collect();
     let moments_ms: Vec<i64> = (0..events as i64).collect();
     let rounds = (0..ROUNDS).map(|_| {
         let started = Instant::now();
