@@ -74,10 +74,7 @@ pub(crate) async fn history(
         window_recorded_ms: recorded(window_from_ms, until_ms),
     };
     let measure = indicator.measure.clone();
-    let measured = tokio::task::spawn_blocking(move || {
-        let behaviour = behaviour(&events, &measure, &periods);
-        (events, behaviour)
-    });
+    let measured = tokio::task::spawn_blocking(move || behaviour(events, &measure, &periods));
     let (events, behaviour) = measured.await.map_err(|error| Refusal::internal("measuring_failed", &error))?;
     Ok(History { events, behaviour: Some(behaviour), window, unrecorded: unrecorded(&periods, until_ms) })
 }

@@ -1,4 +1,4 @@
-//! `sallyport demo`: three agencies and a gateway on this machine, and the first question.
+//! `sallyport demo`: three agencies and a gateway on this machine, and the first two questions.
 //!
 //! Real processes, certificates, files and policies; only the data are generated. What is planted in
 //! them lies where no agency looks, and is compared with the answer at the end.
@@ -11,17 +11,44 @@ use std::{
 
 use sallyport_proto::node::v1::DeskAnswer;
 use sallyport_trust::{audit::verify_directory, question::parse_question};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     answer,
     failure::Failure,
     federation::{AGENCIES, Federation, Member, fresh_directory},
-    sample::{SampleOptions, SampleSummary, TRUTH_PLANTED, generate},
+    sample::{SampleOptions, SampleSummary, TRUTH_DEVIATIONS, TRUTH_PLANTED, generate},
     terminal,
 };
 
-const QUESTION: &str = include_str!("../demo/question.toml");
+/// A question that is asked, and where the truth about its answer stands.
+struct Asking {
+    story: &'static str,
+    /// What the demonstration's directory has.
+    file: &'static str,
+    text: &'static str,
+    truth: &'static str,
+    planted: &'static str,
+}
+
+const QUESTIONS: [Asking; 2] = [
+    Asking {
+        story: "\nrivera, an analyst at HSI, asks at HSI's own node: which phones are busy at the border (CBP),\n\
+                on the telephone (HSI) and behind the wheel (Acme, a carrier)?\n",
+        file: "question.toml",
+        text: include_str!("../demo/question.toml"),
+        truth: TRUTH_PLANTED,
+        planted: "subjects",
+    },
+    Asking {
+        story: "\nThen: whom do they call after they cross? Ranked are the numbers that many different crossers (CBP)\n\
+                called (HSI) within 24 hours after crossing, outside the caller's own pattern.\n",
+        file: "after-crossing.toml",
+        text: include_str!("../demo/after-crossing.toml"),
+        truth: TRUTH_DEVIATIONS,
+        planted: "called numbers",
+    },
+];
 const DATASETS: [&str; 3] =
     [include_str!("../demo/hsi.toml"), include_str!("../demo/cbp.toml"), include_str!("../demo/acme.toml")];
 /// Who asks at each of [`AGENCIES`], and what their agency vouches for.
@@ -83,29 +110,26 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut identifiers = 0;
     federation.settled(&people, Duration::from_secs(120), |_, all| identifiers = all).await?;
     story.step(&format!("{identifiers} identifiers tagged by all nodes together, none of them seen by another"));
-    story.tell(
-        "\nrivera, an analyst at HSI, asks at HSI's own node: which phones are busy at the border (CBP),\n\
-         on the telephone (HSI) and behind the wheel (Acme, a carrier)?\n",
-    );
-    let question = parse_question(QUESTION)?.question;
-    let answer = federation.desk("rivera")?.ask(&question, Vec::new(), |_| {}).await?;
-    let truth = compare(&directory, &answer)?;
-    if arguments.json {
-        let mut object = answer::to_json(&answer);
-        object["truth"] = json!({ "planted": truth.planted.len(), "found": truth.found, "in_order": truth.in_order });
-        println!("{}", terminal::json(&object));
-    } else {
-        answer::print(&answer);
-        story.tell(&format!(
-            "\n{0} subjects were planted in the data; {1} of them are the first {0}{2}.",
-            truth.planted.len(),
-            truth.found,
-            if truth.in_order { ", in the right order" } else { "" }
-        ));
+    let (mut answers, mut truths) = (Vec::new(), Vec::new());
+    for asking in &QUESTIONS {
+        story.tell(asking.story);
+        let question = parse_question(asking.text)?.question;
+        let answer = federation.desk("rivera")?.ask(&question, Vec::new(), |_| {}).await?;
+        let truth = compare(&directory.join("data").join(asking.truth), &answer)?;
+        if !arguments.json {
+            answer::print(&answer);
+        }
+        story.tell(&truth.sentence(asking.planted));
+        answers.push(truth.beside(&answer));
+        truths.push(truth);
     }
+    if arguments.json {
+        println!("{}", terminal::json(&as_one_object(answers)));
+    }
+    let planted = truths.first().map_or(&[][..], |truth| &truth.planted);
     if arguments.keep {
         if !arguments.json {
-            next_commands(&directory, &truth.planted, "Everything keeps running until Ctrl-C. In another terminal:");
+            next_commands(&directory, planted, "Everything keeps running until Ctrl-C. In another terminal:");
         }
         let _ = tokio::signal::ctrl_c().await;
     }
@@ -113,12 +137,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     federation.end();
     verify_logs(&logs, &story)?;
     if !arguments.keep && !arguments.json {
-        next_commands(&directory, &truth.planted, "To go on, run it again with `--keep` and in another terminal:");
+        next_commands(&directory, planted, "To go on, run it again with `--keep` and in another terminal:");
     }
-    if truth.found < truth.planted.len() {
-        return Err(Failure::check("planted_not_found", "not every planted subject is among the first ranks"));
+    if truths.iter().any(|truth| truth.found < truth.planted.len()) {
+        return Err(Failure::check("planted_not_found", "not everything that was planted is among the first ranks"));
     }
     Ok(())
+}
+
+/// The first answer, and in it the other.
+fn as_one_object(answers: Vec<Value>) -> Value {
+    let mut answers = answers.into_iter();
+    let mut object = answers.next().unwrap_or_default();
+    object["after_crossing"] = answers.next().unwrap_or_default();
+    object
 }
 
 struct Story {
@@ -150,8 +182,10 @@ fn write_policies(directory: &Path) -> Result<(), Failure> {
         let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
         written.map_err(|error| Failure::machine(&format!("{} cannot be written", path.display()), &error))?;
     }
-    let question = directory.join("question.toml");
-    fs::write(&question, QUESTION).map_err(|error| Failure::machine("the question cannot be written", &error))
+    QUESTIONS.iter().try_for_each(|asking| {
+        let written = fs::write(directory.join(asking.file), asking.text);
+        written.map_err(|error| Failure::machine("the questions cannot be written", &error))
+    })
 }
 
 fn start(directory: &Path) -> Result<Federation, Failure> {
@@ -177,9 +211,22 @@ struct Truth {
     in_order: bool,
 }
 
-fn compare(directory: &Path, answer: &DeskAnswer) -> Result<Truth, Failure> {
-    let path = directory.join("data").join(TRUTH_PLANTED);
-    let text = fs::read_to_string(&path).map_err(|error| Failure::machine("the truth cannot be read", &error))?;
+impl Truth {
+    fn sentence(&self, what: &str) -> String {
+        let Self { planted, found, in_order } = self;
+        let order = if *in_order { ", in the right order" } else { "" };
+        format!("\n{0} {what} were planted in the data; {found} of them are the first {0}{order}.", planted.len())
+    }
+
+    fn beside(&self, answer: &DeskAnswer) -> Value {
+        let mut object = answer::to_json(answer);
+        object["truth"] = json!({ "planted": self.planted.len(), "found": self.found, "in_order": self.in_order });
+        object
+    }
+}
+
+fn compare(path: &Path, answer: &DeskAnswer) -> Result<Truth, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| Failure::machine("the truth cannot be read", &error))?;
     // rank,phone,…
     let planted: Vec<String> =
         text.lines().skip(1).filter_map(|line| line.split(',').nth(1)).map(str::to_owned).collect();
@@ -222,7 +269,9 @@ fn next_commands(directory: &Path, planted: &[String], when: &str) {
     println!("\n{when}");
     let program = "cargo run --release --";
     println!("  {program} catalog --as rivera{people}");
-    println!("  {program} ask {shown}/question.toml --as rivera{people}");
+    for asking in &QUESTIONS {
+        println!("  {program} ask {shown}/{} --as rivera{people}", asking.file);
+    }
     println!(
         "  {program} ask --phone \"{phone}\" --purpose counter-narcotics --case HSI-2026-0117 --as rivera{people}"
     );

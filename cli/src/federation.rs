@@ -91,11 +91,12 @@ impl Process {
         line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
     }
 
-    /// The processor time the process has used, in ticks of 10 ms.
-    fn processor_ticks(&self) -> Option<u64> {
+    /// Processor seconds that the process has used, in steps of 0.01.
+    pub(crate) fn processor_s(&self) -> Option<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
         let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
-        Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+        let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+        Some(ticks as f64 / 100.0)
     }
 
     /// Asks the process to end and waits until it has drained.
@@ -196,8 +197,7 @@ impl Federation {
 
     /// Processor seconds that all processes have used together, in steps of 0.01.
     pub(crate) fn processor_s(&self) -> f64 {
-        let ticks: u64 = self.processes.iter().filter_map(Process::processor_ticks).sum();
-        ticks as f64 / 100.0
+        self.processes.iter().filter_map(Process::processor_s).sum()
     }
 
     /// Directories of all audit logs.

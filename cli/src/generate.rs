@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     failure::Failure,
-    sample::{SampleOptions, generate},
+    sample::{SampleOptions, TRUTH_DEVIATIONS, TRUTH_PLANTED, generate},
 };
 
 /// Arguments of `sallyport sample`.
@@ -25,6 +25,9 @@ pub(crate) struct Arguments {
     /// Subjects that are active in all three agencies' data.
     #[arg(long, default_value_t = 12)]
     planted: u32,
+    /// Crossers with a steady pattern who call planted numbers after crossing; 0, or 20 to 1,000.
+    #[arg(long, default_value_t = 40)]
+    deviators: u32,
     /// Lines with a wrong number of fields in each CSV file.
     #[arg(long, default_value_t = 0)]
     malformed_lines: u32,
@@ -41,6 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         phones: (arguments.travellers * 2 / 3).max(1),
         trucks: (arguments.travellers / 4).max(1),
         planted: arguments.planted,
+        deviators: arguments.deviators,
         malformed_lines: arguments.malformed_lines,
         ..SampleOptions::default()
     };
@@ -60,10 +64,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         println!("{}", json!(summary));
     } else {
         println!(
-            "{} rows of three agencies in {}; what is planted stands in {}.",
+            "{} rows of three agencies in {}; what is planted stands in {} and {}.",
             summary.rows(),
             arguments.directory.display(),
-            arguments.directory.join(crate::sample::TRUTH_PLANTED).display()
+            arguments.directory.join(TRUTH_PLANTED).display(),
+            arguments.directory.join(TRUTH_DEVIATIONS).display()
         );
     }
     Ok(())

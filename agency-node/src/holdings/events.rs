@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use arrow::{
-    array::{Array, AsArray, RecordBatch},
+    array::{Array, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch},
     datatypes::{DataType, Int64Type, UInt32Type},
 };
 use datafusion::{
@@ -64,6 +64,68 @@ impl Events {
     pub(crate) fn contact(&self, event: usize) -> u32 {
         self.contacts.get(event).copied().unwrap_or(NOBODY)
     }
+
+    /// Adds the events from `from` on once more, as their contacts have them.
+    fn mirror(&mut self, from: usize) {
+        for event in from..self.len() {
+            let (subject, contact) = (self.subjects[event], self.contact(event));
+            if contact == NOBODY {
+                continue;
+            }
+            self.subjects.push(contact);
+            self.contacts.push(subject);
+            self.moments_ms.push(self.moments_ms[event]);
+            self.values.extend(self.values.get(event).copied());
+        }
+    }
+
+    /// Of the events from `from` on, leaves those of these subjects.
+    fn keep_only(&mut self, from: usize, within: &[u32]) {
+        let mut kept = from;
+        for event in from..self.len() {
+            if within.binary_search(&self.subjects[event]).is_ok() {
+                keep(&mut self.subjects, event, kept);
+                keep(&mut self.contacts, event, kept);
+                keep(&mut self.moments_ms, event, kept);
+                keep(&mut self.values, event, kept);
+                kept += 1;
+            }
+        }
+        self.subjects.truncate(kept);
+        self.contacts.truncate(kept);
+        self.moments_ms.truncate(kept);
+        self.values.truncate(kept);
+    }
+}
+
+/// Moves a value to its new place; a column that was not asked is empty.
+fn keep<T: Copy>(column: &mut [T], event: usize, kept: usize) {
+    if event < column.len() {
+        column[kept] = column[event];
+    }
+}
+
+/// A whole column, or `missing` where there is no value.
+fn append<T: ArrowPrimitiveType>(
+    column: &mut Vec<T::Native>,
+    values: Option<&PrimitiveArray<T>>,
+    rows: usize,
+    missing: T::Native,
+) {
+    match values {
+        Some(values) if values.null_count() == 0 => column.extend_from_slice(values.values()),
+        Some(values) => column.extend(values.iter().map(|value| value.unwrap_or(missing))),
+        None => column.resize(column.len() + rows, missing),
+    }
+}
+
+fn hour(moment_ms: i64) -> u32 {
+    (moment_ms.rem_euclid(DAY_MS) / HOUR_MS) as u32
+}
+
+/// 1 January 1970 was a Thursday; the names of the days do not matter.
+fn weekday(moment_ms: i64) -> u32 {
+    moment_ms.div_euclid(DAY_MS).rem_euclid(7) as u32
 }
 
 /// The rows that count, with the columns that are needed.
@@ -124,36 +186,26 @@ impl Reader<'_> {
             Some(Trait::Attribute(_)) => Some(self.intern(batch.column(value_at))?),
             _ => None,
         };
-        for row in 0..batch.num_rows() {
-            let contact = contacts.filter(|c| c.is_valid(row)).map_or(NOBODY, |contacts| contacts.value(row));
-            let moment_ms = times.filter(|t| t.is_valid(row)).map_or(NEVER, |times| times.value(row));
-            let value = match (self.wanted.of, &values) {
-                (Some(Trait::Hour), _) => (moment_ms.rem_euclid(DAY_MS) / HOUR_MS) as u32,
-                // 1 January 1970 was a Thursday; the names of the days do not matter.
-                (Some(Trait::Weekday), _) => moment_ms.div_euclid(DAY_MS).rem_euclid(7) as u32,
-                (_, Some(values)) => values[row],
-                _ => 0,
-            };
-            self.push(subjects[row], contact, moment_ms, value);
-            if self.wanted.both_ways && contact != NOBODY {
-                self.push(contact, subjects[row], moment_ms, value);
-            }
+        let from = self.events.len();
+        self.events.subjects.extend_from_slice(subjects);
+        append(&mut self.events.moments_ms, times, batch.num_rows(), NEVER);
+        if self.wanted.contact.is_some() {
+            append(&mut self.events.contacts, contacts, batch.num_rows(), NOBODY);
+        }
+        let moments_ms = &self.events.moments_ms[from..];
+        match (self.wanted.of, values) {
+            (Some(Trait::Hour), _) => self.events.values.extend(moments_ms.iter().map(|&moment_ms| hour(moment_ms))),
+            (Some(Trait::Weekday), _) => self.events.values.extend(moments_ms.iter().map(|&moment| weekday(moment))),
+            (_, Some(values)) => self.events.values.extend(values),
+            _ => {}
+        }
+        if self.wanted.both_ways {
+            self.events.mirror(from);
+        }
+        if let Some(within) = self.wanted.scan.within {
+            self.events.keep_only(from, within);
         }
         Ok(())
-    }
-
-    fn push(&mut self, subject: u32, contact: u32, moment_ms: i64, value: u32) {
-        if self.wanted.scan.within.is_some_and(|within| within.binary_search(&subject).is_err()) {
-            return;
-        }
-        self.events.subjects.push(subject);
-        self.events.moments_ms.push(moment_ms);
-        if self.wanted.contact.is_some() {
-            self.events.contacts.push(contact);
-        }
-        if self.wanted.of.is_some() {
-            self.events.values.push(value);
-        }
     }
 
     fn intern(&mut self, column: &dyn Array) -> Result<Vec<u32>, HoldingsError> {

@@ -135,16 +135,40 @@ pub(super) fn write_events(directory: &Path, nodes: usize, events: u64, subjects
         let mut out = BufWriter::new(File::create(directory.join(file(node, "devices"))).map_err(failed)?);
         writeln!(out, "subject,seen_at").map_err(failed)?;
         for event in 0..events {
-            let minute = scattered(event * nodes as u64 + node as u64) % (180 * 24 * 60);
-            let (day, minute) = (minute / 1_440, minute % 1_440);
-            let (month, day) = (1 + day / 30, 1 + day % 28);
-            let device = device(event % subjects);
-            writeln!(out, "{device},2026-{month:02}-{day:02}T{:02}:{:02}:00Z", minute / 60, minute % 60)
-                .map_err(failed)?;
+            let moment = moment(scattered(event * nodes as u64 + node as u64));
+            writeln!(out, "{},{moment}", device(event % subjects)).map_err(failed)?;
         }
         out.flush().map_err(failed)?;
     }
     Ok(())
+}
+
+/// As [`write_events`], at the first node alone, and each with a carrier that the device met and a lane.
+pub(super) fn write_meetings(directory: &Path, events: u64, subjects: u64, carriers: u64) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::machine("the benchmark's data cannot be written", &error);
+    let mut out = BufWriter::new(File::create(directory.join(file(0, "devices"))).map_err(failed)?);
+    writeln!(out, "subject,seen_at,carrier,lane").map_err(failed)?;
+    for event in 0..events {
+        let (chance, subject) = (scattered(event), subject_of(event, subjects));
+        // Each device meets ten carriers mostly, as a measure of novelty should find it.
+        let carrier = 1 + scattered(subject * 10 + chance % 10) % carriers;
+        let lane = ["cargo", "pov", "pedestrian", "rail"][(chance >> 32) as usize % 4];
+        writeln!(out, "{},{},{carrier},{lane}", device(subject), moment(chance)).map_err(failed)?;
+    }
+    out.flush().map_err(failed)
+}
+
+/// Whose event it is: everybody's first ones in turn, so that nodes number them so, the others at random.
+pub(super) fn subject_of(event: u64, subjects: u64) -> u64 {
+    if event < subjects { event } else { scattered(!event) % subjects }
+}
+
+/// A minute of half a year.
+fn moment(chance: u64) -> String {
+    let minute = chance % (180 * 24 * 60);
+    let (day, minute) = (minute / 1_440, minute % 1_440);
+    let (month, day) = (1 + day / 30, 1 + day % 28);
+    format!("2026-{month:02}-{day:02}T{:02}:{:02}:00Z", minute / 60, minute % 60)
 }
 
 /// A number that looks like chance; the same at every run (SplitMix64, Steele et al., OOPSLA 2014).
@@ -179,6 +203,14 @@ pub(super) fn related_question() -> String {
     let mut text = question(2);
     text.push_str(&format!("after = \"{}.devices\"\nwithin = \"24h\"\n", agency(0)));
     text.replace("measure = \"recency\"\nhalf_life_hours = 240", "measure = \"frequency\"\nhalf_at = 10")
+}
+
+/// Whose events at the first node are out of the ordinary, of the devices that the second node holds?
+pub(super) fn behaviour_question(measure: &str, settings: &str) -> String {
+    let measured = format!("measure = \"{measure}\"\n{settings}");
+    question(2)
+        .replacen("measure = \"recency\"\nhalf_life_hours = 240", &measured, 1)
+        .replace("deadline_seconds = 120\n", "deadline_seconds = 120\n[window]\nuntil = 2026-07-01\n")
 }
 
 /// The question over all nodes' devices.

@@ -88,6 +88,27 @@ fn seal(keys: &QuestionKeys, indicator: u8, tags: &[Tag]) -> Vec<u8> {
     bytes
 }
 
+/// Processor seconds to put one event of so many beside the others of its subject: numbers and moments in
+/// memory, on one thread.
+pub(super) fn grouping_s(events: u64, subjects: u64) -> f64 {
+    let of_events: Vec<u32> = (0..events).map(|event| super::data::subject_of(event, subjects) as u32).collect();
+    let moments_ms: Vec<i64> = (0..events as i64).collect();
+    let rounds = (0..ROUNDS).map(|_| {
+        let started = Instant::now();
+        let mut next = vec![0usize; subjects as usize + 1];
+        of_events.iter().for_each(|&subject| next[subject as usize + 1] += 1);
+        (0..subjects as usize).for_each(|subject| next[subject + 1] += next[subject]);
+        let mut grouped = vec![0i64; moments_ms.len()];
+        for (&subject, &moment_ms) in of_events.iter().zip(&moments_ms) {
+            grouped[next[subject as usize]] = moment_ms;
+            next[subject as usize] += 1;
+        }
+        black_box(&grouped);
+        started.elapsed().as_secs_f64() / events as f64
+    });
+    super::median(rounds.collect())
+}
+
 /// Seconds until a small write is on the disk.
 pub(super) fn durable_write_s(directory: &Path) -> Result<f64, Failure> {
     let failed = |error: std::io::Error| Failure::machine("the disk cannot be measured", &error);

@@ -3,6 +3,7 @@
 //! Every figure stands beside the limit that the project promises and beside what the machine could
 //! do at best, measured in the same run: ratios survive a noisy machine, seconds do not.
 
+mod behaviour;
 mod data;
 mod join;
 mod limits;
@@ -26,6 +27,8 @@ enum What {
     Join(join::Arguments),
     /// A relation in time between the events of two agencies.
     Relation(relation::Arguments),
+    /// Measures of behaviour over the events of one agency.
+    Behaviour(behaviour::Arguments),
     /// Persons with known answers, linked between two nodes: precision, recall and F1.
     Linkage(linkage::Arguments),
 }
@@ -35,6 +38,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.what {
         What::Join(arguments) => join::run(arguments).await,
         What::Relation(arguments) => relation::run(arguments).await,
+        What::Behaviour(arguments) => behaviour::run(arguments).await,
         What::Linkage(arguments) => linkage::run(arguments).await,
     }
 }

@@ -4,8 +4,9 @@
 use super::activity::{Activity, Band};
 use super::calendar::Rhythm;
 use super::csv::{CsvFile, push_number};
+use super::deviations::Call;
 use super::people::{Person, QUIET};
-use super::plan::{Actor, Plan, Schedule, repeats, write_phone};
+use super::plan::{Actor, Event, Plan, Schedule, interleave, repeats, write_phone};
 use super::random::{Stream, mix, scale};
 use super::summary::FileSummary;
 use super::{CALLS, Progress, SampleError};
@@ -46,33 +47,53 @@ pub(super) fn write(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress)) -> Resu
         silent: 0..0,
         counts: |subject| subject.counts.calls,
     };
-    let events = plan.events("calls", schedule);
-    let malformed = plan.options.malformed_lines;
-    let mut file = CsvFile::create(plan.directory, CALLS, HEADER, events.total(), malformed, progress)?;
-    for (minute, actor) in events {
-        write_row(&mut file, plan, minute, actor, &mut stream);
-        let repeated = repeats(actor.may_err(), &mut stream);
+    let (events, scripted) = (plan.events("calls", schedule), &plan.deviations.calls);
+    let mut own_stream = plan.stream("deviations calls");
+    let (total, malformed) = (events.total() + scripted.len() as u64, plan.options.malformed_lines);
+    let mut file = CsvFile::create(plan.directory, CALLS, HEADER, total, malformed, progress)?;
+    for (minute, event) in interleave(events, scripted) {
+        let repeated = match event {
+            Event::Drawn(actor) => {
+                write_drawn(&mut file, plan, minute, actor, &mut stream);
+                repeats(actor.may_err(), &mut stream)
+            }
+            Event::Scripted(call) => {
+                write_row(&mut file, plan, minute, call, [false, false], &mut own_stream);
+                false
+            }
+        };
         file.end_row(repeated)?;
     }
     file.finish()
 }
 
-fn write_row(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, actor: Actor, stream: &mut Stream) {
+fn write_drawn(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, actor: Actor, stream: &mut Stream) {
     let people = &plan.people;
     let caller = match actor {
         Actor::Ordinary(index) => people.subscriber(index),
         Actor::Planted(index) => people.planted(index),
     };
-    let callee = callee(plan, caller, stream);
-    let number = file.done() + 1;
+    let callee = people.phone(callee(plan, caller, stream));
+    write_row(file, plan, minute, &Call { caller, callee }, [actor.may_err(), true], stream);
+}
 
+/// Errors may befall the caller, and the callee.
+fn write_row(
+    file: &mut CsvFile<'_>,
+    plan: &Plan<'_>,
+    minute: u32,
+    call: &Call,
+    may_err: [bool; 2],
+    stream: &mut Stream,
+) {
+    let number = file.done() + 1;
     let line = file.line();
     line.id(b'C', number);
     plan.calendar.write(line.next(), minute);
-    write_phone(line, "caller", people.phone(caller), actor.may_err(), stream);
-    write_phone(line, "callee", people.phone(callee), true, stream);
+    write_phone(line, "caller", plan.people.phone(call.caller), may_err[0], stream);
+    write_phone(line, "callee", call.callee, may_err[1], stream);
     push_number(line.next(), duration_s(stream), 1);
-    write_cell(line.next(), plan, caller, stream);
+    write_cell(line.next(), plan, call.caller, stream);
 }
 
 /// Mostly somebody of the caller's own circle of 3 to 12, the first of them most often.
@@ -97,7 +118,7 @@ fn contact(plan: &Plan<'_>, bits: u64) -> Person {
     let people = &plan.people;
     let which = mix(bits, 1);
     match scale(bits, 100) {
-        0..20 => people.stranger(scale(which, people.strangers() / 50 + 1)),
+        0..20 => people.stranger(scale(which, people.popular())),
         20..80 => people.subscriber(scale(which, plan.options.phones)),
         _ => people.stranger(scale(which, people.strangers())),
     }

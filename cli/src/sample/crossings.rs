@@ -4,7 +4,7 @@ use super::activity::{Activity, Band};
 use super::calendar::Rhythm;
 use super::csv::CsvFile;
 use super::people::{Person, QUIET, write_plate};
-use super::plan::{Actor, Plan, Schedule, repeats, write_phone};
+use super::plan::{Actor, Event, Plan, Schedule, interleave, repeats, write_phone};
 use super::random::{Stream, scale, weighted};
 use super::summary::{ERROR_RATES, FileSummary};
 use super::{CROSSINGS, Progress, SampleError};
@@ -76,23 +76,45 @@ pub(super) fn write(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress)) -> Resu
         silent: 0..0,
         counts: |subject| subject.counts.crossings,
     };
-    let events = plan.events("crossings", schedule);
-    let malformed = plan.options.malformed_lines;
-    let mut file = CsvFile::create(plan.directory, CROSSINGS, HEADER, events.total(), malformed, progress)?;
-    for (minute, actor) in events {
-        write_row(&mut file, plan, minute, actor, &mut stream);
-        let repeated = repeats(actor.may_err(), &mut stream);
+    let (events, scripted) = (plan.events("crossings", schedule), &plan.deviations.crossings);
+    let mut own_stream = plan.stream("deviations crossings");
+    let (total, malformed) = (events.total() + scripted.len() as u64, plan.options.malformed_lines);
+    let mut file = CsvFile::create(plan.directory, CROSSINGS, HEADER, total, malformed, progress)?;
+    for (minute, event) in interleave(events, scripted) {
+        let repeated = match event {
+            Event::Drawn(actor) => {
+                write_drawn(&mut file, plan, minute, actor, &mut stream);
+                repeats(actor.may_err(), &mut stream)
+            }
+            Event::Scripted(&person) => {
+                write_row(&mut file, plan, minute, Crosser { person, drives: false, may_err: false }, &mut own_stream);
+                false
+            }
+        };
         file.end_row(repeated)?;
     }
     file.finish()
 }
 
-fn write_row(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, actor: Actor, stream: &mut Stream) {
-    let people = &plan.people;
+/// Who comes to the port.
+struct Crosser {
+    person: Person,
+    /// For the partner.
+    drives: bool,
+    may_err: bool,
+}
+
+fn write_drawn(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, actor: Actor, stream: &mut Stream) {
     let (person, drives) = match actor {
-        Actor::Ordinary(index) => (people.traveller(index), people.drives(index)),
-        Actor::Planted(index) => (people.planted(index), true),
+        Actor::Ordinary(index) => (plan.people.traveller(index), plan.people.drives(index)),
+        Actor::Planted(index) => (plan.people.planted(index), true),
     };
+    write_row(file, plan, minute, Crosser { person, drives, may_err: actor.may_err() }, stream);
+}
+
+fn write_row(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, crosser: Crosser, stream: &mut Stream) {
+    let people = &plan.people;
+    let Crosser { person, drives, may_err } = crosser;
     let lane = lane(plan, person, drives, stream);
     let number = file.done() + 1;
 
@@ -103,7 +125,7 @@ fn write_row(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, actor: Actor,
     line.text(b"inbound");
     line.text(lane.as_bytes());
     let phone = people.phone(person);
-    write_phone(line, "traveler_phone", phone, actor.may_err(), stream);
+    write_phone(line, "traveler_phone", phone, may_err, stream);
     if lane == "pedestrian" || stream.chance(ERROR_RATES.missing_plate) {
         line.text(b"");
         line.text(b"");

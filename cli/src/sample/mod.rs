@@ -14,10 +14,13 @@
 //! | `hsi/calls.csv` | telephone records |
 //! | `hsi/case_outcomes.csv` | what became of cases |
 //! | `acme/shipments.csv` | an industry partner's shipments, with a week missing |
-//! | `truth/planted.csv`, `truth/summary.json` | what is planted, what was written: for no agency |
+//! | `truth/planted.csv`, `truth/deviations.csv` | what is planted: for no agency |
+//! | `truth/summary.json` | what was written: for no agency |
 //!
 //! A new kind of file is a module with a `write` function and a line in [`generate`]; its own
-//! [`random::Stream`] leaves the bytes of the other files as they are.
+//! [`random::Stream`] leaves the bytes of the other files as they are. Events that must happen just so
+//! are scripted beforehand and take their places among the drawn ones ([`plan::interleave`]), whose
+//! bytes but for their running numbers stay as they are too.
 
 mod activity;
 mod calendar;
@@ -25,6 +28,7 @@ mod calls;
 mod cases;
 mod crossings;
 mod csv;
+mod deviations;
 mod numbering;
 mod partial;
 mod people;
@@ -44,6 +48,7 @@ use std::path::{Path, PathBuf};
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use deviations::{MAX_DEVIATORS, MIN_DEVIATORS};
 pub(crate) use planted::MAX_PLANTED;
 pub(crate) use summary::{ERROR_RATES, Gap, SampleSummary};
 
@@ -61,6 +66,8 @@ pub(crate) const CASE_OUTCOMES: &str = "hsi/case_outcomes.csv";
 pub(crate) const SHIPMENTS: &str = "acme/shipments.csv";
 /// The planted subjects.
 pub(crate) const TRUTH_PLANTED: &str = "truth/planted.csv";
+/// The planted called numbers.
+pub(crate) const TRUTH_DEVIATIONS: &str = "truth/deviations.csv";
 /// What was written.
 pub(crate) const TRUTH_SUMMARY: &str = "truth/summary.json";
 
@@ -85,6 +92,9 @@ pub(crate) struct SampleOptions {
     pub trucks: u64,
     /// Subjects active in all three agencies' data, 0 to [`MAX_PLANTED`], besides the ordinary people.
     pub planted: u32,
+    /// Crossers with a steady pattern who deviate from it after crossing, 0 or [`MIN_DEVIATORS`] to
+    /// [`MAX_DEVIATORS`]; in a short period there are none.
+    pub deviators: u32,
     /// Length of the period in days, 1 to [`MAX_DAYS`].
     pub days: u32,
     /// First day (UTC), from 2000 on; the period ends before 2100.
@@ -101,6 +111,7 @@ impl Default for SampleOptions {
             phones: 4_000,
             trucks: 1_500,
             planted: 12,
+            deviators: 40,
             days: 180,
             start: first_of_january(2026),
             malformed_lines: 0,
@@ -135,6 +146,9 @@ impl SampleOptions {
             within(option, given, 1, MAX_PEOPLE)?;
         }
         within("planted", self.planted.into(), 0, MAX_PLANTED.into())?;
+        if self.deviators > 0 {
+            within("deviators", self.deviators.into(), MIN_DEVIATORS.into(), MAX_DEVIATORS.into())?;
+        }
         within("days", self.days.into(), 1, MAX_DAYS.into())?;
         let most = MAX_MALFORMED_LINES.into();
         within("malformed lines", self.malformed_lines.into(), 0, most)?;
@@ -221,6 +235,7 @@ pub(crate) fn generate(
         shipments::write(&plan, progress)?,
     ];
     planted::write(directory, &plan.planted)?;
+    plan.deviations.write(directory)?;
 
     let summary = SampleSummary { options: options.clone(), rates_per_mille: ERROR_RATES, files, gaps: gaps(options) };
     summary.write(directory)?;

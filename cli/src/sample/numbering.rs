@@ -59,6 +59,18 @@ impl Phone {
         text
     }
 
+    /// A number that differs in its last digit.
+    pub(super) fn look_alike(self) -> Self {
+        let mut digits = self.0;
+        loop {
+            digits[9] = b'0' + (digits[9] - b'0' + 1) % 10;
+            let line = digits[6..].iter().fold(0, |line, digit| line * 10 + u64::from(digit - b'0'));
+            if !LINES_IN_SERVICE.contains(&line) {
+                return Self(digits);
+            }
+        }
+    }
+
     /// Writes the number as somebody may have typed it: always readable, in one of seven forms.
     pub(super) fn write(self, out: &mut Vec<u8>, stream: &mut Stream) {
         let (area, exchange, line) = (&self.0[..3], &self.0[3..6], &self.0[6..]);

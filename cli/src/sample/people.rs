@@ -9,7 +9,7 @@
 use super::activity::PATTERN;
 use super::numbering::{CAPACITY, Numbering, Phone};
 use super::random::{Shuffle, Stream, mix, scale, weighted};
-use super::{MAX_PEOPLE, MAX_PLANTED, SampleOptions};
+use super::{MAX_PEOPLE, MAX_PLANTED, SampleOptions, deviations};
 
 /// People of each pattern who may stand on more than one list.
 pub(super) const QUIET: u64 = 98;
@@ -26,6 +26,7 @@ const PASSPORTS: u64 = 100_000_000;
 /// Everybody in the largest sample has a number, a plate and a passport of their own.
 const _: () = {
     let everybody = 3 * MAX_PEOPLE + strangers(MAX_PEOPLE) + MAX_PLANTED as u64;
+    let everybody = everybody + deviations::people(deviations::MAX_DEVIATORS);
     assert!(everybody <= CAPACITY);
     assert!(everybody <= PLATES);
     assert!(everybody <= PASSPORTS);
@@ -73,7 +74,7 @@ impl People {
         let mut stream = Stream::new(options.seed, "people");
         let planted = u64::from(options.planted);
         let everybody = options.travellers + options.phones + options.trucks + planted;
-        let everybody = everybody + strangers(options.phones);
+        let everybody = everybody + strangers(options.phones) + deviations::people(options.deviators);
         Self {
             travellers: options.travellers,
             phones: options.phones,
@@ -122,6 +123,16 @@ impl People {
     /// Stranger `index`.
     pub(super) fn stranger(&self, index: u64) -> Person {
         Person(self.travellers + self.phones + self.trucks + self.planted + index)
+    }
+
+    /// How many of the strangers, from the first, are called by everybody.
+    pub(super) fn popular(&self) -> u64 {
+        self.strangers() / 50 + 1
+    }
+
+    /// Person `index` of the deviations, whom no list of ordinary people has.
+    pub(super) fn of_deviations(&self, index: u64) -> Person {
+        Person(self.stranger(self.strangers()).0 + index)
     }
 
     /// Whether traveller `index` is also one of the partner's drivers.

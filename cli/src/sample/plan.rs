@@ -1,11 +1,14 @@
 //! What the writers of all files share: the options, the people, the calendar, the planted subjects.
 
+use std::iter::Peekable;
 use std::path::Path;
+use std::slice;
 
 use super::SampleOptions;
 use super::activity::Activity;
 use super::calendar::{Calendar, Clock, Rhythm, Timeline, Who};
 use super::csv::Line;
+use super::deviations::Deviations;
 use super::numbering::Phone;
 use super::people::People;
 use super::planted::{self, PlantedSubject};
@@ -19,6 +22,7 @@ pub(super) struct Plan<'a> {
     pub(super) people: People,
     pub(super) calendar: Calendar,
     pub(super) planted: Vec<PlantedSubject>,
+    pub(super) deviations: Deviations,
 }
 
 impl<'a> Plan<'a> {
@@ -29,6 +33,7 @@ impl<'a> Plan<'a> {
             options,
             directory,
             planted: planted::subjects(options, &people),
+            deviations: Deviations::new(options, &people),
             people,
             calendar: Calendar::new(options.start, options.days),
         }
@@ -106,6 +111,37 @@ impl Iterator for Events {
             Who::Planted(subject) => Actor::Planted(subject as u64),
         };
         Some((minute, actor))
+    }
+}
+
+/// An event of a file that has scripted ones as well.
+pub(super) enum Event<'a, S> {
+    /// One of [`Events`].
+    Drawn(Actor),
+    /// One whose every part was decided beforehand.
+    Scripted(&'a S),
+}
+
+/// `events` and `scripted` ones, both in order of time, as one series. Neither changes the other.
+pub(super) fn interleave<S>(events: Events, scripted: &[(u32, S)]) -> Interleaved<'_, S> {
+    Interleaved { events: events.peekable(), scripted: scripted.iter().peekable() }
+}
+
+/// See [`interleave`].
+pub(super) struct Interleaved<'a, S> {
+    events: Peekable<Events>,
+    scripted: Peekable<slice::Iter<'a, (u32, S)>>,
+}
+
+impl<'a, S> Iterator for Interleaved<'a, S> {
+    type Item = (u32, Event<'a, S>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let drawn = self.events.peek().map(|(minute, _)| *minute);
+        match self.scripted.next_if(|(minute, _)| drawn.is_none_or(|drawn| *minute <= drawn)) {
+            Some((minute, event)) => Some((*minute, Event::Scripted(event))),
+            None => self.events.next().map(|(minute, actor)| (minute, Event::Drawn(actor))),
+        }
     }
 }
 

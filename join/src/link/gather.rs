@@ -16,7 +16,8 @@ pub const PAIRS_MAX: usize = 1_000_000;
 pub enum Counting {
     /// Pairs of events.
     Events,
-    /// Different ones at the first party whom the ranked one met.
+    /// Different ones at the first party whom the ranked one met, each as far as both parties' events
+    /// are evidence: what one of them takes for ordinary counts for little, however many do it.
     Others,
     /// Different circumstances that the two have in common.
     Circumstances,
@@ -25,9 +26,10 @@ pub enum Counting {
 /// What is known of one ranked one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Linked {
-    /// Sum of the first party's strengths over what is counted, in thousandths.
+    /// Sum of the first party's strengths over what is counted, in thousandths; for
+    /// [`Counting::Others`], of both parties' together.
     pub anchor_sum: u64,
-    /// Sum of the second party's strengths over what is counted, in thousandths.
+    /// Sum of the second party's strengths over what is counted, in thousandths; likewise.
     pub follower_sum: u64,
     /// Pairs of events for [`Counting::Events`], and otherwise what was counted.
     pub count: u64,
@@ -41,7 +43,8 @@ pub struct Linked {
 pub struct Gather {
     counting: Counting,
     ranked: HashMap<u128, Linked>,
-    pairs: HashMap<(u128, u64), (u16, u16)>,
+    /// The strongest meeting of each pair, in thousandths: the product of both strengths.
+    pairs: HashMap<(u128, u64), u16>,
     cut: u64,
 }
 
@@ -81,8 +84,7 @@ impl Gather {
                             self.cut += 1;
                             continue;
                         };
-                        best.0 = best.0.max(anchor.evidence.strength_thousandths);
-                        best.1 = best.1.max(evidence.strength_thousandths);
+                        *best = (*best).max(joint(anchor.evidence.strength_thousandths, evidence.strength_thousandths));
                     }
                 }
             }
@@ -91,16 +93,21 @@ impl Gather {
 
     /// Everyone who is ranked, and how much was cut because there were too many.
     pub fn finish(mut self) -> (HashMap<u128, Linked>, u64) {
-        for ((reference, _), (anchor, follower)) in self.pairs {
+        for ((reference, _), strength) in self.pairs {
             if let Some(linked) = self.ranked.get_mut(&reference) {
                 linked.count += 1;
-                linked.anchor_sum += u64::from(anchor);
-                linked.follower_sum += u64::from(follower);
+                linked.anchor_sum += u64::from(strength);
+                linked.follower_sum += u64::from(strength);
             }
         }
         self.ranked.retain(|_, linked| linked.count > 0);
         (self.ranked, self.cut)
     }
+}
+
+/// Thousandths of thousandths, rounded.
+fn joint(anchor: u16, follower: u16) -> u16 {
+    ((u32::from(anchor) * u32::from(follower) + 500) / 1_000).min(u32::from(u16::MAX)) as u16
 }
 
 fn slot<K: std::hash::Hash + Eq, V: Default>(map: &mut HashMap<K, V>, key: K, most: usize) -> Option<&mut V> {

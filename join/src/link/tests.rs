@@ -160,7 +160,20 @@ fn others_are_counted_once_however_often_they_meet() {
     let anchors = about(&keys, &[(1, 10, 300), (2, 10, 900), (3, 11, 1_000)], 1);
     let followers = about(&keys, &[(1, 70, 1_000), (2, 70, 200), (3, 70, 500)], 2);
     let found = merged([&anchors, &followers], 7, Counting::Others).expect("sound rows");
-    assert_eq!((found[&70].count, found[&70].anchor_sum, found[&70].follower_sum), (2, 1_900, 1_500));
+    // The first other's strongest meeting is 0.3 · 1, its second one 0.9 · 0.2.
+    assert_eq!((found[&70].count, found[&70].anchor_sum, found[&70].follower_sum), (2, 800, 800));
+}
+
+#[test]
+fn many_for_whom_a_meeting_is_ordinary_weigh_less_than_a_few_for_whom_it_is_not() {
+    let keys = keys(4);
+    let anchors: Vec<_> = (0..100).map(|other| (other, u128::from(other), 1_000)).collect();
+    let mut followers: Vec<_> = (0..100).map(|other| (other, 700, 20)).collect();
+    followers.extend((0..5).map(|other| (other, 701, 900)));
+    let streams = [about(&keys, &anchors, 1), about(&keys, &followers, 2)];
+    let found = merged([&streams[0], &streams[1]], 7, Counting::Others).expect("sound rows");
+    assert_eq!((found[&700].count, found[&700].anchor_sum), (100, 2_000));
+    assert_eq!((found[&701].count, found[&701].anchor_sum), (5, 4_500));
 }
 
 #[test]
