@@ -28,7 +28,7 @@ pub const VALUE_BYTES_MAX: usize = 500;
 /// | `security_clearance_level` | Security Clearance Level Code | `none` < `confidential` < `secret` < `top_secret` |
 ///
 /// Resource attributes are `owner` (agency), `dataset` (`AGENCY.NAME`), `sensitivity`
-/// (`public` < `official` < `law_enforcement_sensitive`) and `kind`.
+/// (`public` < `official` < `law_enforcement_sensitive`), `pattern` (`AGENCY.NAME`) and `kind`.
 pub mod attribute {
     /// SPIFFE ID of the person or process.
     pub const FEDERATION_ID: &str = "federation_id";
@@ -54,6 +54,8 @@ pub mod attribute {
     pub const DATASET: &str = "dataset";
     /// Sensitivity of the data set.
     pub const SENSITIVITY: &str = "sensitivity";
+    /// Pattern as `AGENCY.NAME`, whatever its version.
+    pub const PATTERN: &str = "pattern";
     /// What sort of resource it is; see [`kind`](super::kind).
     pub const KIND: &str = "kind";
 }
@@ -70,8 +72,10 @@ pub mod kind {
     pub const AUDIT: &str = "audit";
     /// Descriptions of data sets.
     pub const CATALOG: &str = "catalog";
+    /// Named, versioned questions that an agency publishes.
+    pub const PATTERN: &str = "pattern";
     /// Every kind; a request of another is denied.
-    pub const ALL: [&str; 5] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG];
+    pub const ALL: [&str; 6] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN];
 }
 
 /// Attributes of a subject or a resource, by name.
@@ -155,6 +159,10 @@ pub enum Action {
     Account,
     /// Read the audit log.
     Audit,
+    /// Sign a pattern for the own agency and put it in the catalog.
+    Publish,
+    /// Find a pattern in its owner's catalog and ask it.
+    RunPattern,
 }
 
 impl Action {
@@ -171,6 +179,8 @@ impl Action {
             Action::Catalog => "catalog",
             Action::Account => "account",
             Action::Audit => "audit",
+            Action::Publish => "publish",
+            Action::RunPattern => "run_pattern",
         }
     }
 

@@ -73,7 +73,7 @@ const fn context(name: &'static str, kind: Type) -> Attribute {
 }
 
 /// Every attribute; conditions and [`Facts`] refer to them by position.
-pub(super) static ATTRIBUTES: [Attribute; 20] = [
+pub(super) static ATTRIBUTES: [Attribute; 21] = [
     subject(attribute::FEDERATION_ID, Type::Text),
     subject(attribute::AGENCY, Type::Text),
     subject(attribute::ROLE, Type::Text),
@@ -86,6 +86,7 @@ pub(super) static ATTRIBUTES: [Attribute; 20] = [
     resource(attribute::OWNER, Type::Text),
     resource(attribute::DATASET, Type::Text),
     resource(attribute::SENSITIVITY, Type::Level(SENSITIVITIES)),
+    resource(attribute::PATTERN, Type::Text),
     resource(attribute::KIND, Type::Text),
     context("purpose", Type::Text),
     context("case_number", Type::Text),

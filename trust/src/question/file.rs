@@ -3,13 +3,17 @@
 mod indicator;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+use toml::{Spanned, de::DeTable};
 
 use super::{Comparison, Operator, Question, Value, Window};
 use crate::error::Refusal;
 
 /// Identifiers in one look-up, at most.
 pub const LOOKUP_MAX: usize = 1_000;
+/// Days of a window that is relative to the moment of asking.
+const LAST_DAYS: std::ops::RangeInclusive<u32> = 1..=3_650;
+const DAY_MS: i64 = 86_400_000;
 
 /// What a question file holds: the question and, for a look-up, the subjects looked up.
 #[derive(Clone)]
@@ -20,28 +24,60 @@ pub struct QuestionFile {
     pub lookup: Vec<String>,
 }
 
-/// Reads a question from the text of a TOML file.
+/// Reads a question from the text of a TOML file; a relative window ends at `now_ms`.
 ///
 /// # Errors
 /// A [`Refusal`] of kind bad input that names the line or the key.
-pub fn parse_question(text: &str) -> Result<QuestionFile, Refusal> {
-    let file: File = toml::from_str(text).map_err(|error| {
-        let mut message = String::from("The question file cannot be read");
-        if let Some(span) = error.span() {
-            let line = text.get(..span.start).unwrap_or(text).lines().count().max(1);
-            message.push_str(&format!(" near line {line}"));
-        }
-        Refusal::bad_input("question_file", format!("{message}: {}", error.message()))
-    })?;
-    file.into_question()
+pub fn parse_question(text: &str, now_ms: i64) -> Result<QuestionFile, Refusal> {
+    let toml = Toml { what: "question", text };
+    let file: File = toml.read(toml.table()?)?;
+    if file.lookup.len() > LOOKUP_MAX {
+        return Err(Refusal::bad_input(
+            "lookup_too_long",
+            format!("A look-up takes at most {LOOKUP_MAX} identifiers; split the list."),
+        ));
+    }
+    let lookup = file.lookup.clone();
+    let question = file.into_question(now_ms)?;
+    question.validate()?;
+    Ok(QuestionFile { question, lookup })
 }
 
-#[derive(Deserialize)]
+/// A TOML text and what it is called when it cannot be read.
+#[derive(Clone, Copy)]
+pub(super) struct Toml<'a> {
+    pub(super) what: &'static str,
+    pub(super) text: &'a str,
+}
+
+impl<'a> Toml<'a> {
+    pub(super) fn table(self) -> Result<Spanned<DeTable<'a>>, Refusal> {
+        DeTable::parse(self.text).map_err(|error| self.unreadable(&error))
+    }
+
+    pub(super) fn read<T: DeserializeOwned>(self, table: Spanned<DeTable<'a>>) -> Result<T, Refusal> {
+        T::deserialize(toml::Deserializer::from(table)).map_err(|error| self.unreadable(&error))
+    }
+
+    fn unreadable(self, error: &toml::de::Error) -> Refusal {
+        let what = self.what;
+        let mut message = format!("The {what}'s file cannot be read");
+        if let Some(span) = error.span() {
+            let line = self.text.get(..span.start).unwrap_or(self.text).lines().count().max(1);
+            message.push_str(&format!(" near line {line}"));
+        }
+        Refusal::bad_input(&format!("{what}_file"), format!("{message}: {}", error.message()))
+    }
+}
+
+/// A question as its file has it, with windows that may be relative.
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub(super) struct File {
     #[serde(default)]
     title: String,
     subject: String,
+    #[serde(default)]
     purpose: String,
     #[serde(default)]
     case_number: String,
@@ -62,14 +98,15 @@ struct File {
     lookup: Vec<String>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct FileWindow {
     from: Option<toml::Value>,
     until: Option<toml::Value>,
+    last_days: Option<u32>,
 }
 
-#[derive(Deserialize, Default, PartialEq)]
+#[derive(Clone, Copy, Deserialize, Default, PartialEq)]
 #[serde(rename_all = "snake_case")]
 enum Rank {
     #[default]
@@ -78,7 +115,22 @@ enum Rank {
 }
 
 impl FileWindow {
-    fn into_window(self, name: &str) -> Result<Window, Refusal> {
+    fn is_fixed(&self) -> bool {
+        self.from.is_some() || self.until.is_some()
+    }
+
+    /// The window as it is at `now_ms`; `name` stands before its keys.
+    fn into_window(self, name: &str, now_ms: i64) -> Result<Window, Refusal> {
+        if let Some(days) = self.last_days {
+            if self.is_fixed() || !LAST_DAYS.contains(&days) {
+                return Err(Refusal::bad_input(
+                    "last_days_unusable",
+                    format!("`{name}last_days` must be 1 to 3,650, without `from` and `until`."),
+                ));
+            }
+            let from_ms = now_ms.saturating_sub(i64::from(days) * DAY_MS);
+            return Ok(Window { from_ms: Some(from_ms), until_ms: Some(now_ms) });
+        }
         let bound = |key: &str, value: Option<toml::Value>| {
             value.as_ref().map(|value| moment(&format!("{name}{key}"), value)).transpose()
         };
@@ -86,7 +138,7 @@ impl FileWindow {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileComparison {
     attribute: String,
@@ -108,18 +160,13 @@ fn default_deadline_seconds() -> f64 {
 }
 
 impl File {
-    fn into_question(self) -> Result<QuestionFile, Refusal> {
-        if self.lookup.len() > LOOKUP_MAX {
-            return Err(Refusal::bad_input(
-                "lookup_too_long",
-                format!("A look-up takes at most {LOOKUP_MAX} identifiers; split the list."),
-            ));
-        }
-        let question = Question {
+    /// The question that is asked at `now_ms`, not validated yet.
+    pub(super) fn into_question(self, now_ms: i64) -> Result<Question, Refusal> {
+        Ok(Question {
             title: self.title,
             subject: self.subject,
-            indicators: self.indicator.into_iter().map(|indicator| indicator.read()).collect::<Result<_, _>>()?,
-            window: self.window.into_window("window.")?,
+            indicators: self.indicator.into_iter().map(|indicator| indicator.read(now_ms)).collect::<Result<_, _>>()?,
+            window: self.window.into_window("window.", now_ms)?,
             minimum_datasets: self.minimum_datasets,
             top: self.top,
             purpose: self.purpose,
@@ -128,9 +175,12 @@ impl File {
             // A float that is no number or out of range saturates and is refused by `validate`.
             deadline_ms: (self.deadline_seconds * 1000.0) as u32,
             rank_contacts: self.rank == Rank::Contact,
-        };
-        question.validate()?;
-        Ok(QuestionFile { question, lookup: self.lookup })
+        })
+    }
+
+    /// True when a window of the file names a date.
+    pub(super) fn is_fixed_in_time(&self) -> bool {
+        self.window.is_fixed() || self.indicator.iter().any(|indicator| indicator.window().is_fixed())
     }
 }
 
@@ -226,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_whole_file_is_read_and_survives_the_wire() {
-        let question = parse_question(WHOLE).unwrap().question;
+        let question = parse_question(WHOLE, 0).unwrap().question;
         assert_eq!(question.deadline_ms, 2_500);
         assert_eq!(question.window.from_ms, Some(1_767_225_600_000));
         assert_eq!(question.window.until_ms, Some(1_769_904_000_000));
@@ -238,9 +288,30 @@ mod tests {
     }
 
     #[test]
+    fn a_relative_window_ends_when_the_question_is_asked() {
+        let fixed = "from = 2026-01-01\n        until = \"2026-02-01T00:00:00Z\"";
+        let relative = WHOLE.replace(fixed, "last_days = 30");
+        let now_ms = 1_790_000_000_123;
+        let window = Window { from_ms: Some(now_ms - 30 * DAY_MS), until_ms: Some(now_ms) };
+        assert_eq!(parse_question(&relative, now_ms).unwrap().question.window, window);
+        let of_indicator = relative.replace("identifier = \"caller\"", "last_days = 7");
+        let narrowed = parse_question(&of_indicator, now_ms).unwrap().question.indicators[1].window;
+        assert_eq!(narrowed.from_ms, Some(now_ms - 7 * DAY_MS));
+        for text in [
+            WHOLE.replace("from = 2026-01-01", "last_days = 30"),
+            relative.replace("= 30", "= 0"),
+            relative.replace("= 30", "= 3651"),
+        ] {
+            assert_eq!(parse_question(&text, now_ms).err().unwrap().reason, "last_days_unusable");
+        }
+        assert_eq!(parse_question(&relative.replace("= 30", "= -1"), 0).err().unwrap().reason, "question_file");
+    }
+
+    #[test]
     fn each_fault_has_its_reason() {
         let faults = [
             ("subject = 1", "question_file"),
+            (&*WHOLE.replace("purpose = \"counter-narcotics\"", ""), "purpose_missing"),
             ("title = \"unfinished", "question_file"),
             (&*WHOLE.replace("top = 5", "tip = 5"), "question_file"),
             (&*WHOLE.replace("top = 5", "top = 10001"), "top_out_of_range"),
@@ -257,7 +328,7 @@ mod tests {
             (&*WHOLE.replace("\"counter-narcotics\"", "\" \""), "purpose_missing"),
         ];
         for (text, reason) in faults {
-            match parse_question(text) {
+            match parse_question(text, 0) {
                 Err(refusal) => assert_eq!(refusal.reason, reason, "{}", refusal.message),
                 Ok(_) => panic!("expected {reason}"),
             }
@@ -266,7 +337,7 @@ mod tests {
 
     #[test]
     fn the_threshold_needs_as_many_different_data_sets() {
-        let mut question = parse_question(WHOLE).unwrap().question;
+        let mut question = parse_question(WHOLE, 0).unwrap().question;
         question.validate_threshold(false).unwrap();
         question.indicators[1].dataset = "cbp.crossings".to_owned();
         assert_eq!(question.validate_threshold(false).unwrap_err().reason, "minimum_datasets_too_large");
@@ -294,7 +365,8 @@ mod tests {
 
     #[test]
     fn a_relation_in_time_survives_the_wire() {
-        let question = parse_question(&RELATED.replace("[window]", "rank = \"contact\"\n[window]")).unwrap().question;
+        let question =
+            parse_question(&RELATED.replace("[window]", "rank = \"contact\"\n[window]"), 0).unwrap().question;
         let relation = question.indicators[1].relation.clone().unwrap();
         assert_eq!(relation.kind, RelationKind::InTime { order: Order::After, minutes: 1_440 });
         assert!(question.rank_contacts && question.is_linked_only());
@@ -316,7 +388,7 @@ mod tests {
         ];
         for (text, measure) in settings {
             let alone = RELATED.replace("after = \"cbp.crossings\"", "").replace("within = \"24h\"", "");
-            let question = parse_question(&alone.replace("\"novelty\"", text)).unwrap().question;
+            let question = parse_question(&alone.replace("\"novelty\"", text), 0).unwrap().question;
             assert_eq!(question.indicators[1].measure, measure);
             let wire = sallyport_proto::common::v1::Question::from(&question);
             assert_eq!(Question::try_from(wire).unwrap(), question);
@@ -352,7 +424,7 @@ mod tests {
             ),
         ];
         for (text, reason) in faults {
-            match parse_question(&text) {
+            match parse_question(&text, 0) {
                 Err(refusal) => assert_eq!(refusal.reason, reason, "{}", refusal.message),
                 Ok(_) => panic!("expected {reason}"),
             }

@@ -7,6 +7,7 @@
 mod file;
 mod measure;
 mod part;
+mod pattern;
 mod relation;
 mod replay;
 mod signed;
@@ -17,6 +18,7 @@ use crate::error::Refusal;
 pub use file::{LOOKUP_MAX, QuestionFile, parse_question};
 pub use measure::{Measure, Trait, baseline_from_ms, saturating};
 pub use part::{LinkPart, OpenedIndicator};
+pub use pattern::{PATTERN_FILE_BYTES_MAX, Pattern, PatternName, SignedPattern};
 pub use relation::{MINUTES_MAX, Order, RELATIONS_MAX, Relation, RelationKind};
 pub use replay::ReplayGuard;
 pub use signed::{
@@ -64,6 +66,29 @@ pub struct Question {
     pub deadline_ms: u32,
     /// Rank the contacts of the indicator that stands in relation, not its subjects.
     pub rank_contacts: bool,
+}
+
+/// Why a question is asked: what a pattern leaves to whoever runs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Why {
+    /// In the words policies know.
+    pub purpose: String,
+    /// Case the question belongs to; empty when there is none.
+    pub case_number: String,
+    /// In the asker's words; may be empty.
+    pub reason: String,
+}
+
+impl Why {
+    /// Checks that a purpose is stated and every text fits.
+    ///
+    /// # Errors
+    /// A [`Refusal`] of kind bad input that names the part.
+    pub fn validate(&self) -> Result<(), Refusal> {
+        validate_text("purpose", &self.purpose, true)?;
+        validate_text("case_number", &self.case_number, false)?;
+        validate_text("reason", &self.reason, false)
+    }
 }
 
 /// One data set's part of a question.
@@ -168,7 +193,19 @@ impl Question {
     /// # Errors
     /// A [`Refusal`] of kind bad input that names the part and the bound.
     pub fn validate(&self) -> Result<(), Refusal> {
-        self.validate_texts()?;
+        self.why().validate()?;
+        self.validate_what()
+    }
+
+    /// Why it is asked.
+    pub fn why(&self) -> Why {
+        Why { purpose: self.purpose.clone(), case_number: self.case_number.clone(), reason: self.reason.clone() }
+    }
+
+    /// Everything but why it is asked.
+    fn validate_what(&self) -> Result<(), Refusal> {
+        validate_text("title", &self.title, false)?;
+        validate_text("subject", &self.subject, true)?;
         if self.indicators.is_empty() || self.indicators.len() > INDICATORS_MAX {
             return Err(Refusal::bad_input(
                 "indicator_count",
@@ -262,17 +299,6 @@ impl Question {
             );
         }
         Ok(())
-    }
-
-    fn validate_texts(&self) -> Result<(), Refusal> {
-        let texts = [
-            ("title", &self.title, false),
-            ("subject", &self.subject, true),
-            ("purpose", &self.purpose, true),
-            ("case_number", &self.case_number, false),
-            ("reason", &self.reason, false),
-        ];
-        texts.into_iter().try_for_each(|(name, text, needed)| validate_text(name, text, needed))
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{super::*, FileComparison, FileWindow};
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FileIndicator {
     #[serde(default)]
@@ -18,6 +18,7 @@ pub(super) struct FileIndicator {
     both_ways: bool,
     from: Option<toml::Value>,
     until: Option<toml::Value>,
+    last_days: Option<u32>,
     #[serde(default = "default_measure")]
     measure: String,
     half_at: Option<u32>,
@@ -51,14 +52,19 @@ fn default_weight() -> f64 {
 const OTHERS_HALF_AT: u32 = 5;
 
 impl FileIndicator {
-    pub(super) fn read(self) -> Result<Indicator, Refusal> {
+    pub(super) fn window(&self) -> FileWindow {
+        FileWindow { from: self.from.clone(), until: self.until.clone(), last_days: self.last_days }
+    }
+
+    /// The indicator as it is at `now_ms`.
+    pub(super) fn read(self, now_ms: i64) -> Result<Indicator, Refusal> {
         if !(0.0..=10.0).contains(&self.weight) {
             return Err(Refusal::bad_input("weight_out_of_range", "A weight must be 0 to 10."));
         }
         Ok(Indicator {
             measure: self.measure()?,
             relation: self.relation()?,
-            window: FileWindow { from: self.from, until: self.until }.into_window("")?,
+            window: self.window().into_window("", now_ms)?,
             name: self.name,
             dataset: self.dataset,
             identifier: self.identifier,
