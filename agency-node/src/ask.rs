@@ -14,7 +14,7 @@ use sallyport_trust::{
     guard::{Act, Trail},
     identity::{SpiffeId, refusal_of},
     policy::{Action, Attributes, Context, Permit, Request, attribute, kind},
-    question::{Asker, Circumstances, Question, QuestionId, WrittenQuestion},
+    question::{Asker, Circumstances, Pattern, Question, QuestionId, WrittenQuestion},
 };
 use tokio::{sync::mpsc, time::Instant};
 use tonic::Status;
@@ -22,24 +22,39 @@ use tonic::Status;
 use crate::{
     lookup::{LookedUp, look_up},
     node::{Agreed, Node},
+    patterns::{self, WantedPattern},
     resolve::resolve,
 };
 
 /// Where a question's events go.
 pub(crate) type Events = mpsc::Sender<Result<DeskAskEvent, Status>>;
 
-/// identify person → open audit entry → validate → authorise (own policy) → sign → gateway → resolve
-/// against own records → complete audit → show
+/// What a person wants to ask.
+pub(crate) enum Wanted {
+    Question(Box<Question>),
+    Pattern(Box<WantedPattern>),
+}
+
+/// What is asked, and the pattern that it was made from.
+pub(crate) struct Asked {
+    pub(crate) question: Question,
+    pub(crate) pattern: Option<Pattern>,
+}
+
+/// identify person → obtain the pattern, if one is asked → open audit entry → validate → authorise (own
+/// policy) → sign → gateway → resolve against own records → complete audit → show
 pub(crate) async fn ask(
     node: Arc<Node>,
     peer: SpiffeId,
-    question: Question,
+    wanted: Wanted,
     lookup: Vec<String>,
     events: Events,
 ) -> Result<(), Refusal> {
     let started = Instant::now();
     let asker = node.person(&peer)?;
     let agreed = node.agreed()?;
+    let Asked { question, pattern } = patterns::asked(&node, &peer, wanted).await?;
+    let resource = pattern.as_ref().map_or_else(|| "federation".to_owned(), |pattern| pattern.name().to_string());
     let action = if lookup.is_empty() { Action::Ask } else { Action::LookUp };
     let request = request(&node, &asker, action, &question);
     let looked_up = match action {
@@ -47,7 +62,7 @@ pub(crate) async fn ask(
         _ => None,
     };
     let written = write(&node, &agreed, asker, &question, looked_up.as_ref());
-    let act = Act::by(&peer, action.as_str(), "federation")
+    let act = Act::by(&peer, action.as_str(), &resource)
         .because(&question.purpose, &question.case_number, &question.reason)
         .about(written.as_ref().ok().map(WrittenQuestion::id));
     let mut trail = node.guard.begin(act).await?;
@@ -59,6 +74,7 @@ pub(crate) async fn ask(
         Ok((id, answer, permit)) => resolve(&node, &agreed, &question, id, answer, &permit).await,
         Err(refusal) => Err(refusal),
     };
+    let shown = shown.map(|answer| patterns::above_minimum(pattern.as_ref(), &mut trail, answer));
     trail.complete(shown.as_ref().err()).await?;
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let shown = DeskAnswer { elapsed_ms, ..shown? };

@@ -1,10 +1,11 @@
-//! What can be asked of whom: this node's data sets for an introduced person, and everyone's for ours.
+//! What can be asked of whom: this node's data sets and patterns for an introduced person, and
+//! everyone's for ours.
 
 use prost::Message;
 use sallyport_proto::{
     common::v1::{AttributeDescription, DatasetDescription, IdentifierDescription},
     gateway::v1::{CatalogRequest, NodeCatalog},
-    node::v1::{DescribeRequest, Introduction},
+    node::v1::{DescribeRequest, DescribeResponse, Introduction},
 };
 use sallyport_trust::{
     error::{Kind, Refusal},
@@ -14,16 +15,17 @@ use sallyport_trust::{
     question::{Asker, PERSON, check_freshness, vouches_for},
 };
 
-use crate::{dataset::Dataset, identifier::IdentifierType, node::Node};
+use crate::{dataset::Dataset, identifier::IdentifierType, node::Node, patterns};
 
 const INTRODUCTION: SigningPurpose = SigningPurpose::new("introduction");
 
-/// identify gateway → open audit entry → verify introduction → authorise each data set → complete audit
+/// identify gateway → open audit entry → verify introduction → authorise each data set and pattern →
+/// complete audit
 pub(crate) async fn describe(
     node: &Node,
     peer: SpiffeId,
     request: DescribeRequest,
-) -> Result<Vec<DatasetDescription>, Refusal> {
+) -> Result<DescribeResponse, Refusal> {
     node.only_gateway(&peer)?;
     let mut trail = node.guard.begin(Act::by(&peer, "describe", "catalog")).await?;
     let listed = list(node, &mut trail, request);
@@ -31,10 +33,10 @@ pub(crate) async fn describe(
     listed
 }
 
-fn list(node: &Node, trail: &mut Trail, request: DescribeRequest) -> Result<Vec<DatasetDescription>, Refusal> {
+fn list(node: &Node, trail: &mut Trail, request: DescribeRequest) -> Result<DescribeResponse, Refusal> {
     let asker = introduced(node, request)?;
-    let mut refused = None;
-    let mut listed = Vec::new();
+    let (patterns, mut refused) = patterns::listed(node, trail, &asker);
+    let mut datasets = Vec::new();
     for dataset in node.holdings.datasets() {
         let request = Request {
             subject: asker.clone().into_iter().collect(),
@@ -47,14 +49,14 @@ fn list(node: &Node, trail: &mut Trail, request: DescribeRequest) -> Result<Vec<
             context: Context { at_ms: node.clock.now_ms(), ..Context::default() },
         };
         match node.guard.authorise(trail, &request) {
-            Ok(_permit) => listed.push(description(node, dataset)),
+            Ok(_permit) => datasets.push(description(node, dataset)),
             Err(refusal) => refused = Some(refusal),
         }
     }
-    trail.count("datasets_listed", listed.len() as u64);
+    trail.count("datasets_listed", datasets.len() as u64);
     match refused {
-        Some(refusal) if listed.is_empty() => Err(refusal),
-        _ => Ok(listed),
+        Some(refusal) if datasets.is_empty() && patterns.is_empty() => Err(refusal),
+        _ => Ok(DescribeResponse { datasets, patterns }),
     }
 }
 
@@ -137,20 +139,23 @@ pub(crate) async fn of_all(node: &Node, peer: &SpiffeId) -> Result<Vec<NodeCatal
 
 /// identify person → open audit entry → authorise → ask all → complete audit → show
 pub(crate) async fn show(node: &Node, peer: SpiffeId) -> Result<Vec<NodeCatalog>, Refusal> {
-    let asker = node.person(&peer)?;
+    node.person(&peer)?;
     let mut trail = node.guard.begin(Act::by(&peer, "catalog", "federation")).await?;
+    let listed = authorised(node, &mut trail, &peer).await;
+    trail.complete(listed.as_ref().err()).await?;
+    listed
+}
+
+/// The catalog, if the person may read it.
+pub(crate) async fn authorised(node: &Node, trail: &mut Trail, peer: &SpiffeId) -> Result<Vec<NodeCatalog>, Refusal> {
     let request = Request {
-        subject: asker.into_iter().collect(),
+        subject: node.person(peer)?.into_iter().collect(),
         resource: Attributes::new().with(attribute::KIND, kind::CATALOG).with(attribute::OWNER, node.agency.clone()),
         action: Action::Catalog,
         context: Context { at_ms: node.clock.now_ms(), ..Context::default() },
     };
-    let listed = match node.guard.authorise(&mut trail, &request) {
-        Ok(_permit) => of_all(node, &peer).await,
-        Err(refusal) => Err(refusal),
-    };
-    trail.complete(listed.as_ref().err()).await?;
-    listed.map_err(|refusal| match refusal.kind {
+    let _permit = node.guard.authorise(trail, &request)?;
+    of_all(node, peer).await.map_err(|refusal| match refusal.kind {
         Kind::Internal => {
             Refusal::new(Kind::Unavailable, &refusal.reason, "The gateway cannot be asked now; try again.")
         }

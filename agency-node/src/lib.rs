@@ -21,6 +21,7 @@ mod link;
 pub mod linkage;
 mod lookup;
 mod node;
+mod patterns;
 pub mod pseudonym;
 mod resolve;
 mod reveal;

@@ -29,6 +29,7 @@ use crate::{
         oprf::{EpochKeys, Tag},
         tagging::Tagger,
     },
+    patterns::PatternStore,
     reveal::Revealing,
 };
 
@@ -44,6 +45,7 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     pub(crate) gateway: FederationClient<Channel>,
     pub(crate) holdings: Holdings,
+    pub(crate) patterns: PatternStore,
     pub(crate) quota: Quota,
     pub(crate) replays: ReplayGuard,
     pub(crate) epoch: tokio::sync::Mutex<Epoch>,
@@ -52,6 +54,14 @@ pub(crate) struct Node {
     pub(crate) revealing: Revealing,
     lookups: Mutex<HashMap<QuestionId, (i64, Vec<Tag>)>>,
     contributed: Mutex<HashMap<(QuestionId, usize), Contributed>>,
+}
+
+/// What a node keeps in its state directory.
+pub(crate) struct State {
+    pub(crate) holdings: Holdings,
+    pub(crate) patterns: PatternStore,
+    pub(crate) quota: Quota,
+    pub(crate) epoch: Epoch,
 }
 
 /// The epoch, once every member has contributed.
@@ -90,9 +100,7 @@ impl Node {
         identity: Arc<Identity>,
         guard: Guard,
         gateway: FederationClient<Channel>,
-        holdings: Holdings,
-        quota: Quota,
-        epoch: Epoch,
+        state: State,
     ) -> Self {
         let clock = guard.clock().clone();
         Self {
@@ -103,9 +111,10 @@ impl Node {
             guard,
             clock,
             gateway,
-            holdings,
-            quota,
-            epoch: tokio::sync::Mutex::new(epoch),
+            holdings: state.holdings,
+            patterns: state.patterns,
+            quota: state.quota,
+            epoch: tokio::sync::Mutex::new(state.epoch),
             agreed: ArcSwapOption::empty(),
             settled: Mutex::default(),
             revealing: Revealing::default(),

@@ -41,6 +41,7 @@ pub(crate) async fn resolve(
         elapsed_ms: 0,
         ranks_objects: question.rank_contacts,
         comparisons: answer.comparisons.iter().map(|told| comparison(question, told)).collect(),
+        pattern: None,
     })
 }
 

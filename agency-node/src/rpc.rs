@@ -9,8 +9,8 @@ use sallyport_proto::{
     node::v1::{
         AccountRequest, AccountResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse,
         DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse,
-        EpochGreeting, ReadinessRequest, ReadinessResponse, RevealRequest, RevealResponse, SignedMessage,
-        contribution_server::Contribution, desk_server::Desk,
+        EpochGreeting, PublishPatternRequest, PublishPatternResponse, ReadinessRequest, ReadinessResponse,
+        RevealRequest, RevealResponse, SignedMessage, contribution_server::Contribution, desk_server::Desk,
     },
 };
 use sallyport_trust::{
@@ -24,7 +24,14 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::{account, ask, contribute, describe, linkage::evaluate, node::Node, reveal};
+use crate::{
+    account,
+    ask::{self, Wanted},
+    contribute, describe,
+    linkage::evaluate,
+    node::Node,
+    patterns, reveal,
+};
 
 /// Messages of a stream that may wait for their reader.
 const WAITING_MAX: usize = 8;
@@ -74,8 +81,7 @@ impl Contribution for ContributionService {
 
     async fn describe(&self, request: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
         let peer = peer(&request)?;
-        let datasets = describe::describe(&self.0, peer, request.into_inner()).await?;
-        Ok(Response::new(DescribeResponse { datasets }))
+        Ok(Response::new(describe::describe(&self.0, peer, request.into_inner()).await?))
     }
 }
 
@@ -133,13 +139,17 @@ impl Desk for DeskService {
     async fn ask(&self, request: Request<DeskAskRequest>) -> Result<Response<Self::AskStream>, Status> {
         let peer = peer(&request)?;
         let request = request.into_inner();
-        let question =
-            request.question.ok_or_else(|| Refusal::bad_input("question_missing", "The request holds no question."))?;
-        let question = Question::try_from(question)?;
+        let wanted = match (request.question, request.pattern) {
+            (Some(question), None) => Wanted::Question(Box::new(Question::try_from(question)?)),
+            (None, Some(pattern)) => Wanted::Pattern(Box::new(pattern.try_into()?)),
+            _ => {
+                return Err(Refusal::bad_input("question_missing", "Ask one question, or one pattern.").into());
+            }
+        };
         let (events, stream) = mpsc::channel(WAITING_MAX);
         let node = self.0.clone();
         tokio::spawn(async move {
-            if let Err(refusal) = ask::ask(node, peer, question, request.lookup, events.clone()).await {
+            if let Err(refusal) = ask::ask(node, peer, wanted, request.lookup, events.clone()).await {
                 let _ = events.send(Err(refusal.into())).await;
             }
         });
@@ -150,6 +160,14 @@ impl Desk for DeskService {
         let peer = peer(&request)?;
         let nodes = describe::show(&self.0, peer).await?;
         Ok(Response::new(DeskCatalogResponse { nodes }))
+    }
+
+    async fn publish_pattern(
+        &self,
+        request: Request<PublishPatternRequest>,
+    ) -> Result<Response<PublishPatternResponse>, Status> {
+        let peer = peer(&request)?;
+        Ok(Response::new(patterns::publish(&self.0, peer, &request.into_inner().text).await?))
     }
 
     async fn readiness(&self, request: Request<ReadinessRequest>) -> Result<Response<ReadinessResponse>, Status> {

@@ -25,7 +25,8 @@ use crate::{
         epoch::{Epoch, EpochError, Terms},
         evaluate::Quota,
     },
-    node::Node,
+    node::{Node, State},
+    patterns::PatternStore,
     rpc::{ContributionService, DeskService},
     settle::settle,
 };
@@ -134,8 +135,11 @@ fn open(config: &Config, identity: &Arc<Identity>, clock: Clock) -> Result<Node,
     let quota_directory = config.state.join("quota").join(config.federation.epoch.to_string());
     let quota = Quota::open(quota_directory, config.federation.evaluations_per_node)?;
     let holdings = Holdings::open(&config.state, config.dataset.clone())?;
+    let patterns = PatternStore::open(config.state.join("patterns"), &config.agency)?;
     let gateway_id = SpiffeId { federation, role: Role::Gateway };
     let channel = connect(identity, &config.gateway, &gateway_id, &config.connect)?;
     let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
-    Ok(Node::new(config.clone(), identity.clone(), Guard::new(policy, audit, clock), gateway, holdings, quota, epoch))
+    let guard = Guard::new(policy, audit, clock);
+    let state = State { holdings, patterns, quota, epoch };
+    Ok(Node::new(config.clone(), identity.clone(), guard, gateway, state))
 }

@@ -4,7 +4,7 @@ use chrono::{Days, NaiveDate};
 use sallyport_proto::{
     common::v1::{Coverage, Outcome},
     gateway::v1::Band,
-    node::v1::{DeskAnswer, DeskComparison, DeskMatch, DeskRecord},
+    node::v1::{AskedPattern, DeskAnswer, DeskComparison, DeskMatch, DeskRecord},
 };
 use serde_json::{Value, json};
 
@@ -20,6 +20,16 @@ pub(crate) fn to_json(answer: &DeskAnswer) -> Value {
         "comparisons": answer.comparisons.iter().map(comparison_json).collect::<Vec<_>>(),
         "coverage": answer.coverage.iter().map(coverage_json).collect::<Vec<_>>(),
         "elapsed_ms": answer.elapsed_ms,
+        "pattern": answer.pattern.as_ref().map(pattern_json),
+    })
+}
+
+fn pattern_json(pattern: &AskedPattern) -> Value {
+    json!({
+        "name": pattern.name,
+        "looks_for": pattern.looks_for,
+        "minimum_qe": f64::from(pattern.minimum_qe_millionths) / 1e6,
+        "below_minimum_qe": pattern.below_minimum_qe,
     })
 }
 
@@ -117,10 +127,18 @@ pub(crate) fn day(day: Option<u32>) -> Option<String> {
 
 /// The answer as a person reads it.
 pub(crate) fn print(answer: &DeskAnswer) {
-    if answer.matches.is_empty() {
-        println!("No subject is held by enough data sets.");
-    } else {
+    if let Some(pattern) = &answer.pattern {
+        println!("{}: {}", terminal::line(&pattern.name), terminal::line(&pattern.looks_for));
+    }
+    let below = answer.pattern.as_ref().filter(|pattern| pattern.below_minimum_qe > 0);
+    if !answer.matches.is_empty() {
         print_matches(answer);
+    } else if below.is_none() {
+        println!("No subject is held by enough data sets.");
+    }
+    if let Some(pattern) = below {
+        let minimum = decimal(pattern.minimum_qe_millionths / 1_000);
+        println!("{} matches below the pattern's QE of {minimum} are not shown.", pattern.below_minimum_qe);
     }
     print_comparisons(&answer.comparisons);
     print_coverage(&answer.coverage);

@@ -1,6 +1,6 @@
 //! `sallyport ask`: a question from a file, or a look-up.
 
-mod lookup;
+pub(crate) mod lookup;
 
 use std::{
     io::IsTerminal,
@@ -8,7 +8,12 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use sallyport_trust::question::{Question, QuestionFile, parse_question};
+use sallyport_proto::{gateway::v1::Progress, node::v1::DeskAnswer};
+use sallyport_trust::{
+    clock::Clock,
+    error::Refusal,
+    question::{Question, QuestionFile, parse_question},
+};
 
 use crate::{answer, desk::Desk, failure::Failure, people::As, terminal};
 
@@ -38,7 +43,7 @@ enum Asked {
 /// Asks and shows the answer.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let from_file = arguments.file.as_deref().map(read).transpose()?;
-    let from_file = from_file.map(|text| parse_question(&text)).transpose()?;
+    let from_file = from_file.map(|text| parse_question(&text, Clock::system().now_ms())).transpose()?;
     // What is wrong with the words is said before anybody is asked anything.
     let asked = match from_file {
         Some(QuestionFile { question, mut lookup }) => {
@@ -52,8 +57,25 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Asked::Question(question, lookup) => (*question, lookup),
         Asked::LookUp(lookup) => lookup.question(&desk.catalog().await?)?,
     };
-    let answer = show_progress(&mut desk, &question, lookup, arguments.json).await?;
-    if arguments.json {
+    show(arguments.json, |progress| desk.ask(&question, lookup, progress)).await
+}
+
+/// Waits for an answer while its progress is shown, then shows it.
+pub(crate) async fn show<F>(json: bool, ask: impl FnOnce(Box<dyn FnMut(&Progress) + Send>) -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<DeskAnswer, Refusal>>,
+{
+    let visible = !json && std::io::stderr().is_terminal();
+    let bar = if visible { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let shown = bar.clone();
+    let answer = ask(Box::new(move |progress| {
+        shown.set_message(format!("{} rows joined, {} matches", progress.rows_merged, progress.subjects_matched));
+        shown.tick();
+    }))
+    .await;
+    bar.finish_and_clear();
+    let answer = answer?;
+    if json {
         println!("{}", terminal::json(&answer::to_json(&answer)));
     } else {
         answer::print(&answer);
@@ -61,25 +83,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn show_progress(
-    desk: &mut Desk,
-    question: &Question,
-    lookup: Vec<String>,
-    quiet: bool,
-) -> Result<sallyport_proto::node::v1::DeskAnswer, Failure> {
-    let visible = !quiet && std::io::stderr().is_terminal();
-    let bar = if visible { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    let answer = desk
-        .ask(question, lookup, |progress| {
-            bar.set_message(format!("{} rows joined, {} matches", progress.rows_merged, progress.subjects_matched));
-            bar.tick();
-        })
-        .await;
-    bar.finish_and_clear();
-    Ok(answer?)
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
+/// A file that a person names, as text.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     let unreadable = |what: String| Failure::input("file_unreadable", format!("{}: {what}", path.display()));
     let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
     if size > FILE_BYTES_MAX {

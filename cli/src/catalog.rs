@@ -42,6 +42,7 @@ fn node_json(node: &NodeCatalog) -> Value {
         "answered": node.outcome() == Outcome::Answered,
         "reason": node.reason,
         "datasets": node.datasets.iter().map(dataset_json).collect::<Vec<_>>(),
+        "patterns": node.patterns.len(),
     })
 }
 
@@ -98,4 +99,7 @@ fn print_node(node: &NodeCatalog) {
         &["data set", "what it is", "rows", "period", "subjects by", "filters", "not recorded"],
         rows.collect(),
     );
+    if !node.patterns.is_empty() {
+        println!("  {} patterns; `sallyport pattern list` shows them", node.patterns.len());
+    }
 }

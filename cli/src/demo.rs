@@ -10,7 +10,7 @@ use std::{
 };
 
 use sallyport_proto::node::v1::DeskAnswer;
-use sallyport_trust::{audit::verify_directory, question::parse_question};
+use sallyport_trust::{audit::verify_directory, clock::Clock, question::parse_question};
 use serde_json::{Value, json};
 
 use crate::{
@@ -49,6 +49,8 @@ const QUESTIONS: [Asking; 2] = [
         planted: "called numbers",
     },
 ];
+/// Something for the people to publish and to ask.
+const PATTERN: (&str, &str) = ("pattern.toml", include_str!("../demo/pattern.toml"));
 const DATASETS: [&str; 3] =
     [include_str!("../demo/hsi.toml"), include_str!("../demo/cbp.toml"), include_str!("../demo/acme.toml")];
 /// Who asks at each of [`AGENCIES`], and what their agency vouches for.
@@ -113,7 +115,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (mut answers, mut truths) = (Vec::new(), Vec::new());
     for asking in &QUESTIONS {
         story.tell(asking.story);
-        let question = parse_question(asking.text)?.question;
+        let question = parse_question(asking.text, Clock::system().now_ms())?.question;
         let answer = federation.desk("rivera")?.ask(&question, Vec::new(), |_| {}).await?;
         let truth = compare(&directory.join("data").join(asking.truth), &answer)?;
         if !arguments.json {
@@ -182,9 +184,9 @@ fn write_policies(directory: &Path) -> Result<(), Failure> {
         let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
         written.map_err(|error| Failure::machine(&format!("{} cannot be written", path.display()), &error))?;
     }
-    QUESTIONS.iter().try_for_each(|asking| {
-        let written = fs::write(directory.join(asking.file), asking.text);
-        written.map_err(|error| Failure::machine("the questions cannot be written", &error))
+    QUESTIONS.iter().map(|asking| (asking.file, asking.text)).chain([PATTERN]).try_for_each(|(file, text)| {
+        let written = fs::write(directory.join(file), text);
+        written.map_err(|error| Failure::machine(&format!("{file} cannot be written"), &error))
     })
 }
 
@@ -275,5 +277,21 @@ fn next_commands(directory: &Path, planted: &[String], when: &str) {
     println!(
         "  {program} ask --phone \"{phone}\" --purpose counter-narcotics --case HSI-2026-0117 --as rivera{people}"
     );
+    println!("  {program} pattern publish {shown}/pattern.toml --as rivera{people}");
+    println!(
+        "  {program} pattern ask hsi.deviating-crossers --as-of 2026-07-01 --purpose counter-narcotics --case CBP-2026-0042 \
+         --as okafor{people}"
+    );
     println!("  {program} audit verify {shown}/gateway-audit {shown}/hsi/audit");
+}
+
+#[cfg(test)]
+mod tests {
+    use sallyport_trust::question::Pattern;
+
+    #[test]
+    fn the_sample_pattern_is_sound() {
+        let pattern = Pattern::parse("hsi", super::PATTERN.1).map(|pattern| pattern.name().to_string());
+        assert_eq!(pattern.unwrap(), "hsi.deviating-crossers@1");
+    }
 }

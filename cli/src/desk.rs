@@ -5,15 +5,15 @@ use std::{sync::Arc, time::Duration};
 use sallyport_proto::{
     gateway::v1::{NodeCatalog, Progress},
     node::v1::{
-        DeskAnswer, DeskAskRequest, DeskCatalogRequest, ReadinessRequest, ReadinessResponse, desk_ask_event::Event,
-        desk_client::DeskClient,
+        AskPattern, DeskAnswer, DeskAskRequest, DeskCatalogRequest, PublishPatternRequest, PublishPatternResponse,
+        ReadinessRequest, ReadinessResponse, desk_ask_event::Event, desk_client::DeskClient,
     },
 };
 use sallyport_trust::{
     clock::Clock,
     error::{Kind, Refusal},
     identity::{ConnectSettings, Identity, Role, SpiffeId, connect, refusal_of},
-    question::Question,
+    question::{DEADLINE_MS, Question},
 };
 use tonic::transport::Channel;
 
@@ -22,14 +22,21 @@ use crate::{failure::Failure, people::Person};
 /// Bytes of one message from the node, at most.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// How much longer than the question itself its answer may take on the way.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The person's own certificate.
+pub(crate) fn identity(person: &Person) -> Result<Arc<Identity>, Failure> {
+    Identity::load(&person.tls, Clock::system()).map_err(|error| Failure::input("identity", error.to_string()))
+}
+
 /// A connection to a person's node.
 pub(crate) struct Desk(DeskClient<Channel>);
 
 impl Desk {
     /// Prepares the connection; the first call makes it.
     pub(crate) fn of(person: &Person) -> Result<Self, Failure> {
-        let identity: Arc<Identity> = Identity::load(&person.tls, Clock::system())
-            .map_err(|error| Failure::input("identity", error.to_string()))?;
+        let identity = identity(person)?;
         let node = SpiffeId {
             federation: identity.id().federation.clone(),
             role: Role::Node { agency: person.agency.clone() },
@@ -43,11 +50,31 @@ impl Desk {
         &mut self,
         question: &Question,
         lookup: Vec<String>,
+        progress: impl FnMut(&Progress),
+    ) -> Result<DeskAnswer, Refusal> {
+        let request = DeskAskRequest { question: Some(question.into()), lookup, pattern: None };
+        self.answer(request, question.deadline_ms, progress).await
+    }
+
+    /// Asks a pattern, whose deadline the node alone knows.
+    pub(crate) async fn ask_pattern(
+        &mut self,
+        pattern: AskPattern,
+        lookup: Vec<String>,
+        progress: impl FnMut(&Progress),
+    ) -> Result<DeskAnswer, Refusal> {
+        let request = DeskAskRequest { question: None, lookup, pattern: Some(pattern) };
+        self.answer(request, *DEADLINE_MS.end(), progress).await
+    }
+
+    async fn answer(
+        &mut self,
+        request: DeskAskRequest,
+        deadline_ms: u32,
         mut progress: impl FnMut(&Progress),
     ) -> Result<DeskAnswer, Refusal> {
-        let deadline = Duration::from_millis(u64::from(question.deadline_ms)) + Duration::from_secs(5);
-        let mut request = tonic::Request::new(DeskAskRequest { question: Some(question.into()), lookup });
-        request.set_timeout(deadline);
+        let mut request = tonic::Request::new(request);
+        request.set_timeout(Duration::from_millis(u64::from(deadline_ms)) + GRACE);
         let mut events = self.0.ask(request).await.map_err(|status| refusal_of(&status))?.into_inner();
         while let Some(event) = events.message().await.map_err(|status| refusal_of(&status))? {
             match event.event {
@@ -63,6 +90,12 @@ impl Desk {
     pub(crate) async fn catalog(&mut self) -> Result<Vec<NodeCatalog>, Refusal> {
         let answer = self.0.catalog(DeskCatalogRequest {}).await.map_err(|status| refusal_of(&status))?;
         Ok(answer.into_inner().nodes)
+    }
+
+    /// Publishes a pattern of the person's agency.
+    pub(crate) async fn publish_pattern(&mut self, text: String) -> Result<PublishPatternResponse, Refusal> {
+        let published = self.0.publish_pattern(PublishPatternRequest { text }).await;
+        Ok(published.map_err(|status| refusal_of(&status))?.into_inner())
     }
 
     /// How far the node is.

@@ -11,6 +11,7 @@ mod desk;
 mod failure;
 mod federation;
 mod generate;
+mod pattern;
 mod people;
 mod sample;
 mod serve;
@@ -39,6 +40,8 @@ enum Command {
     Ask(Box<ask::Arguments>),
     /// Show what can be asked of whom.
     Catalog(catalog::Arguments),
+    /// Publish, show and ask patterns: named questions that agencies share.
+    Pattern(pattern::Arguments),
     /// Write generated sample data with a planted truth.
     Sample(generate::Arguments),
     /// Make development certificates.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Ask(arguments) => ask::run(*arguments).await,
             Command::Catalog(arguments) => catalog::run(arguments).await,
+            Command::Pattern(arguments) => pattern::run(arguments).await,
             Command::Sample(arguments) => generate::run(&arguments),
             Command::Certs(arguments) => certs::run(&arguments),
             Command::Audit(arguments) => verify::run(&arguments),

@@ -10,6 +10,8 @@ mod deviations;
 mod faults;
 #[path = "end_to_end/federation.rs"]
 mod federation;
+#[path = "end_to_end/patterns.rs"]
+mod patterns;
 #[path = "end_to_end/persons.rs"]
 mod persons;
 #[path = "end_to_end/relations.rs"]

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use sallyport_proto::{
     common::v1::Outcome,
     gateway::v1::{CatalogRequest, CatalogResponse, NodeCatalog},
-    node::v1::{DescribeRequest, contribution_client::ContributionClient},
+    node::v1::{DescribeRequest, DescribeResponse, contribution_client::ContributionClient},
 };
 use sallyport_trust::{
     error::Refusal,
@@ -58,14 +58,15 @@ async fn list(
 
 async fn one(agency: &str, mut client: ContributionClient<Channel>, request: DescribeRequest) -> NodeCatalog {
     let answer = timeout(PATIENCE, client.describe(request)).await;
-    let (outcome, reason, datasets) = match answer {
-        Ok(Ok(answer)) => (Outcome::Answered, String::new(), answer.into_inner().datasets),
+    let (outcome, reason, listed) = match answer {
+        Ok(Ok(answer)) => (Outcome::Answered, String::new(), answer.into_inner()),
         Ok(Err(status)) => {
             let refusal = refusal_of(&status);
             let denied = refusal.kind == sallyport_trust::error::Kind::Denied;
-            (if denied { Outcome::Denied } else { Outcome::Unavailable }, refusal.reason, Vec::new())
+            (if denied { Outcome::Denied } else { Outcome::Unavailable }, refusal.reason, DescribeResponse::default())
         }
-        Err(_) => (Outcome::TimedOut, "deadline_passed".to_owned(), Vec::new()),
+        Err(_) => (Outcome::TimedOut, "deadline_passed".to_owned(), DescribeResponse::default()),
     };
-    NodeCatalog { agency: agency.to_owned(), outcome: outcome.into(), reason, datasets }
+    let DescribeResponse { datasets, patterns } = listed;
+    NodeCatalog { agency: agency.to_owned(), outcome: outcome.into(), reason, datasets, patterns }
 }

@@ -6,7 +6,7 @@ use sallyport_proto::{
     common::v1::{DatasetDescription, Outcome},
     gateway::v1::NodeCatalog,
 };
-use sallyport_trust::question::{INDICATORS_MAX, Indicator, LOOKUP_MAX, Measure, Question, Window};
+use sallyport_trust::question::{INDICATORS_MAX, Indicator, LOOKUP_MAX, Measure, Question, Why, Window};
 
 use crate::failure::Failure;
 
@@ -15,7 +15,7 @@ const WEIGHT_THOUSANDTHS: u32 = 1_000;
 
 /// What of a look-up stands on the command line.
 #[derive(clap::Args)]
-pub(super) struct LookUpArguments {
+pub(crate) struct LookUpArguments {
     /// Look up this phone number instead of ranking everyone; repeat it for more. So with the others.
     #[arg(long, value_name = "NUMBER")]
     phone: Vec<String>,
@@ -36,10 +36,10 @@ pub(super) struct LookUpArguments {
     /// Look up the identifiers in this file, one a line; the question's file says of which type.
     #[arg(long, value_name = "FILE")]
     lookup_file: Option<PathBuf>,
-    /// Why, in the words that policies know; for a look-up without a question's file.
+    /// Why, in the words that policies know. A question's file says it itself; so with the next two.
     #[arg(long)]
     purpose: Option<String>,
-    /// The case it belongs to; for a look-up without a question's file.
+    /// The case it belongs to.
     #[arg(long = "case")]
     case_number: Option<String>,
     /// Why, in your own words.
@@ -70,27 +70,34 @@ impl LookUpArguments {
 
     /// A look-up without a question's file.
     pub(super) fn without_file(&self) -> Result<LookUp, Failure> {
-        let given: Vec<&'static str> =
-            self.by_type().into_iter().filter(|(_, given)| !given.is_empty()).map(|(kind, _)| kind).collect();
-        let [subject] = given.as_slice() else {
+        let [subject] = self.types()[..] else {
             return Err(Failure::input(
                 "nothing_asked",
                 "name a question's file, or identifiers of one type to look up, such as --phone NUMBER",
             ));
         };
+        Ok(LookUp { subject, why: self.why()?, identifiers: self.identifiers(subject)? })
+    }
+
+    /// Identifiers for a question that stands elsewhere, and of which type they were said to be, if any.
+    pub(crate) fn typed(&self) -> Result<(&'static str, Vec<String>), Failure> {
+        let subject = self.types().first().copied().unwrap_or_default();
+        Ok((subject, self.identifiers(subject)?))
+    }
+
+    /// Why it is asked.
+    pub(crate) fn why(&self) -> Result<Why, Failure> {
         let (Some(purpose), Some(case_number)) = (&self.purpose, &self.case_number) else {
             return Err(Failure::input(
                 "purpose_missing",
                 "say why with --purpose and --case, as the policies of all owners decide by them",
             ));
         };
-        Ok(LookUp {
-            subject,
-            identifiers: self.identifiers(subject)?,
-            purpose: purpose.clone(),
-            case_number: case_number.clone(),
-            reason: self.reason.clone(),
-        })
+        Ok(Why { purpose: purpose.clone(), case_number: case_number.clone(), reason: self.reason.clone() })
+    }
+
+    fn types(&self) -> Vec<&'static str> {
+        self.by_type().into_iter().filter(|(_, given)| !given.is_empty()).map(|(kind, _)| kind).collect()
     }
 
     fn by_type(&self) -> [(&'static str, &Vec<String>); 7] {
@@ -109,10 +116,8 @@ impl LookUpArguments {
 /// Who holds these?
 pub(super) struct LookUp {
     subject: &'static str,
+    why: Why,
     identifiers: Vec<String>,
-    purpose: String,
-    case_number: String,
-    reason: String,
 }
 
 impl LookUp {
@@ -138,9 +143,9 @@ impl LookUp {
             window: Window::default(),
             minimum_datasets: 2,
             top: self.identifiers.len().max(1) as u32,
-            purpose: self.purpose,
-            case_number: self.case_number,
-            reason: self.reason,
+            purpose: self.why.purpose,
+            case_number: self.why.case_number,
+            reason: self.why.reason,
             deadline_ms: DEADLINE_MS,
             rank_contacts: false,
         };

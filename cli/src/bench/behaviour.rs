@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use sallyport_proto::common::v1::Outcome;
-use sallyport_trust::question::{Question, parse_question};
+use sallyport_trust::{
+    clock::Clock,
+    question::{Question, parse_question},
+};
 use serde_json::json;
 
 use super::{
@@ -88,7 +91,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut figures = Vec::new();
     for (measure, settings) in MEASURES {
         tell(&format!("asking {ASKED_TIMES} times for {measure}"));
-        let question = parse_question(&data::behaviour_question(measure, settings))?.question;
+        let question = parse_question(&data::behaviour_question(measure, settings), Clock::system().now_ms())?.question;
         let mut seconds = Vec::new();
         for _ in 0..ASKED_TIMES {
             let used_s = node_processor_s(&federation)?;

@@ -7,7 +7,10 @@ use std::{
 
 use sallyport_join::row::ROW_BYTES;
 use sallyport_proto::common::v1::Outcome;
-use sallyport_trust::question::{Question, parse_question};
+use sallyport_trust::{
+    clock::Clock,
+    question::{Question, parse_question},
+};
 use serde_json::json;
 
 use super::{
@@ -74,7 +77,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     bench.tell("nodes prepare their data sets");
     bench.settled(&federation, |_, _| {}).await?;
 
-    let question = parse_question(&data::question(bench.shape.nodes))?.question;
+    let question = parse_question(&data::question(bench.shape.nodes), Clock::system().now_ms())?.question;
     figures.extend(bench.joining(&federation, &question).await?);
     figures.extend(bench.looking_up(&federation, &question).await?);
     let gateway = federation.processes.first().and_then(|process| process.peak_memory_bytes());

@@ -19,7 +19,7 @@ use std::{
 
 use sallyport_node::pseudonym::PseudonymKey;
 use sallyport_proto::node::v1::DeskAnswer;
-use sallyport_trust::question::parse_question;
+use sallyport_trust::{clock::Clock, question::parse_question};
 use serde_json::json;
 
 use super::{Figure, Limit, data, show};
@@ -105,7 +105,10 @@ async fn measure(directory: &Path, persons: &Persons) -> Result<Measured, Failur
     federation.settled(&["analyst1", "analyst2"], SETTLING, |_, all| tagged = all).await?;
     let tagging = started.elapsed();
     let started = Instant::now();
-    let answer = federation.desk("analyst1")?.ask(&parse_question(&question())?.question, Vec::new(), |_| {}).await?;
+    let answer = federation
+        .desk("analyst1")?
+        .ask(&parse_question(&question(), Clock::system().now_ms())?.question, Vec::new(), |_| {})
+        .await?;
     let asking = started.elapsed();
     federation.end();
     if answer.subjects_matched as usize > answer.matches.len() {

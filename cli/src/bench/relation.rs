@@ -6,7 +6,7 @@ use std::{
 };
 
 use sallyport_join::interval::{Order, Reach};
-use sallyport_trust::question::parse_question;
+use sallyport_trust::{clock::Clock, question::parse_question};
 use serde_json::json;
 
 use super::{
@@ -68,7 +68,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     federation.settled(&people, SETTLING, |_, _| {}).await?;
 
     tell(&format!("asking {ASKED_TIMES} times who was seen within 24 hours after"));
-    let question = parse_question(&data::related_question())?.question;
+    let question = parse_question(&data::related_question(), Clock::system().now_ms())?.question;
     let mut desk = federation.desk("analyst1")?;
     let mut seconds = Vec::new();
     for _ in 0..ASKED_TIMES {

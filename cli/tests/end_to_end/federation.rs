@@ -30,6 +30,14 @@ minimum_datasets = 2
 maximum_results = 500
 mask = "last_four"
 [[rule]]
+id = "patterns"
+effect = "allow"
+actions = ["publish", "run_pattern"]
+[rule.subject]
+role = { equals = "analyst" }
+[rule.resource]
+kind = { equals = "pattern" }
+[[rule]]
 id = "nodes"
 effect = "allow"
 actions = ["tag", "agree", "evaluate", "relay", "catalog"]

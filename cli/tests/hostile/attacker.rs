@@ -163,7 +163,7 @@ impl Forger {
             issued_at_ms: chrono::Utc::now().timestamp_millis(),
             lookup,
         };
-        let written = WrittenQuestion::write(&parse_question(text).unwrap().question, circumstances).unwrap();
+        let written = WrittenQuestion::write(&parse_question(text, 0).unwrap().question, circumstances).unwrap();
         written.sign(&self.identity).unwrap().into_wire()
     }
 

@@ -23,7 +23,7 @@ fn every_fault_of_a_question_file_has_its_reason() {
         ("subject = \"phone\"", "subjekt = \"phone\"", "question_file"),
         ("subject = \"phone\"", "", "question_file"),
         ("subject = \"phone\"", "subject = \"\"", "subject_missing"),
-        ("purpose = \"counter-narcotics\"", "", "question_file"),
+        ("purpose = \"counter-narcotics\"", "", "purpose_missing"),
         ("purpose = \"counter-narcotics\"", "purpose = \" \"", "purpose_missing"),
         ("\"link analysis\"", "\"link\\u001b[2Janalysis\"", "reason_unusable"),
         ("top = 50", "top = 0", "top_out_of_range"),

@@ -222,15 +222,23 @@ fn value(attribute: &str, value: &toml::Value) -> Result<Value, Refusal> {
     })
 }
 
-/// A date, or a date and time with its zone, as text or as a TOML date; a date means its midnight in UTC.
+/// A date, or a date and time with its zone, as text or as a TOML date.
 fn moment(name: &str, value: &toml::Value) -> Result<i64, Refusal> {
     let text = match value {
         toml::Value::String(text) => text.clone(),
         toml::Value::Datetime(datetime) => datetime.to_string(),
         _ => String::new(),
     };
-    let parsed = DateTime::parse_from_rfc3339(&text).map(|moment| moment.with_timezone(&Utc)).or_else(|_| {
-        NaiveDate::parse_from_str(&text, "%Y-%m-%d").map(|day| NaiveDateTime::new(day, NaiveTime::MIN).and_utc())
+    parse_moment(name, &text)
+}
+
+/// A date, or a date and time with its zone, in milliseconds since 1970; a date means its midnight in UTC.
+///
+/// # Errors
+/// `time_unreadable`, with `name` for what was to be a moment.
+pub fn parse_moment(name: &str, text: &str) -> Result<i64, Refusal> {
+    let parsed = DateTime::parse_from_rfc3339(text).map(|moment| moment.with_timezone(&Utc)).or_else(|_| {
+        NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| NaiveDateTime::new(day, NaiveTime::MIN).and_utc())
     });
     parsed.map(|moment| moment.timestamp_millis()).map_err(|_| {
         Refusal::bad_input(

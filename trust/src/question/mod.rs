@@ -15,7 +15,7 @@ mod wire;
 
 use crate::error::Refusal;
 
-pub use file::{LOOKUP_MAX, QuestionFile, parse_question};
+pub use file::{LOOKUP_MAX, QuestionFile, parse_moment, parse_question};
 pub use measure::{Measure, Trait, baseline_from_ms, saturating};
 pub use part::{LinkPart, OpenedIndicator};
 pub use pattern::{PATTERN_FILE_BYTES_MAX, Pattern, PatternName, SignedPattern};

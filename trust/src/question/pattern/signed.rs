@@ -3,11 +3,13 @@
 //!
 //! Signed is `agency ‖ 0x00 ‖ text`: neither part can hold a zero byte, so they cannot trade bytes.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sallyport_proto::common::v1 as pb;
 use serde::{Deserialize, Serialize};
 
-use super::Pattern;
+use super::{Pattern, PatternName};
 use crate::{
     error::{Kind, Refusal},
     identity::{Identity, Reason, Role, Signature, SigningPurpose},
@@ -84,6 +86,29 @@ impl SignedPattern {
     /// The pattern that this says to be; whoever acts on it must [`verify`](Self::verify).
     pub fn claimed(&self) -> Option<Pattern> {
         Pattern::parse(&self.agency, &self.text).ok()
+    }
+
+    /// The one among `listed` that `name` means: the newest, when it names no version.
+    ///
+    /// # Errors
+    /// `pattern_unknown`, or `pattern_version` with the versions that are listed.
+    pub fn choose(listed: impl IntoIterator<Item = Self>, name: &PatternName) -> Result<Self, Refusal> {
+        let mut versions: BTreeMap<u32, Self> = listed
+            .into_iter()
+            .filter_map(|signed| Some((signed.claimed()?, signed)))
+            .filter(|(pattern, _)| pattern.name().unversioned() == name.unversioned())
+            .map(|(pattern, signed)| (pattern.version(), signed))
+            .collect();
+        let Some(newest) = versions.keys().next_back().copied() else {
+            let (agency, name) = (&name.agency, &name.name);
+            let message = format!("{agency} lists no pattern `{name}` to you: there is none, or its policy keeps it.");
+            return Err(Refusal::new(Kind::NotFound, "pattern_unknown", message));
+        };
+        versions.remove(&name.version.unwrap_or(newest)).ok_or_else(|| {
+            let listed: Vec<String> = versions.keys().map(u32::to_string).collect();
+            let message = format!("{name} is not listed; of this pattern there are versions {}.", listed.join(", "));
+            Refusal::new(Kind::NotFound, "pattern_version", message)
+        })
     }
 
     /// The pattern's file as its author wrote it.
