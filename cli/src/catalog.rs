@@ -100,6 +100,6 @@ fn print_node(node: &NodeCatalog) {
         rows.collect(),
     );
     if !node.patterns.is_empty() {
-        println!("  {} patterns; `sallyport pattern list` shows them", node.patterns.len());
+        println!("  patterns: {}; `sallyport pattern list` shows them", node.patterns.len());
     }
 }
