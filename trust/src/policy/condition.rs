@@ -79,6 +79,15 @@ impl Condition {
             .filter_map(|position| ATTRIBUTES.get(position).map(ToString::to_string))
     }
 
+    /// The attribute and the values one of which it must have, when the condition lists them.
+    pub(super) fn wants(&self) -> Option<(usize, &[Fact])> {
+        match &self.test {
+            Test::Equals(wanted) => Some((self.attribute, std::slice::from_ref(wanted))),
+            Test::OneOf(wanted) => Some((self.attribute, wanted)),
+            _ => None,
+        }
+    }
+
     /// Whether the condition says whom a rule is written for, rather than what they must bring.
     pub(super) fn addresses(&self) -> bool {
         ATTRIBUTES.get(self.attribute).is_some_and(|attribute| {

@@ -86,6 +86,10 @@ impl Engine {
         bucket.rules.iter().filter_map(|position| self.book.at(*position))
     }
 
+    pub(super) fn rule(&self, position: usize) -> Option<&Rule> {
+        self.book.at(position)
+    }
+
     /// Casbin's answer over the rules of a bucket; none when it has no answer that counts.
     pub(super) fn enforce(&self, bucket: &Bucket, facts: &Arc<Facts>) -> Option<bool> {
         // A disabled evaluator allows everything, an empty section asks the matcher about nothing.

@@ -108,7 +108,7 @@ pub(super) fn position_of(full_name: &str) -> Option<usize> {
 }
 
 /// A value of an attribute, in the attribute's type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Fact {
     Text(String),
     Flag(bool),
