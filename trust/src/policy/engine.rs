@@ -81,6 +81,10 @@ impl Engine {
         &self.index
     }
 
+    pub(super) fn book(&self) -> &RuleBook {
+        &self.book
+    }
+
     /// The rules of a bucket, in file order.
     pub(super) fn rules<'a>(&'a self, bucket: &'a Bucket) -> impl Iterator<Item = &'a Rule> + Clone {
         bucket.rules.iter().filter_map(|position| self.book.at(*position))

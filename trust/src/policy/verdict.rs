@@ -42,16 +42,16 @@ pub(super) fn decide(engine: &Engine, policy_hash: &Arc<str>, request: &Request)
 }
 
 /// What a request is about; without it no index can be asked.
-struct Target<'a> {
-    owner: &'a str,
-    dataset: Option<&'a str>,
+pub(super) struct Target<'a> {
+    pub(super) owner: &'a str,
+    pub(super) dataset: Option<&'a str>,
     kind: &'a str,
 }
 
 impl<'a> Target<'a> {
     /// A rule that names an owner or a data set cannot be passed by leaving the name out or by
     /// spelling it in another way: such a request is denied before any rule is read.
-    fn of(request: &'a Request) -> Result<Self, Denial> {
+    pub(super) fn of(request: &'a Request) -> Result<Self, Denial> {
         let named = |name| request.resource.text(name).filter(|text| is_name(text));
         let dataset = named(attribute::DATASET);
         let kind = named(attribute::KIND).filter(|kind| kind::ALL.contains(kind));
@@ -212,12 +212,13 @@ fn default_denial(
 }
 
 /// How far a rule is from holding: faults in whom it is written for, then all faults.
-fn distance(rule: &Rule, facts: &Facts) -> (usize, usize) {
+pub(super) fn distance(rule: &Rule, facts: &Facts) -> (usize, usize) {
     let faults = rule.conditions.iter().filter(|condition| condition.holds(facts) != Some(true));
     (faults.clone().filter(|condition| condition.addresses()).count(), faults.count())
 }
 
-fn missing(rule: &Rule, facts: &Facts) -> Vec<String> {
+/// Full names of what a rule asks for and the request lacks.
+pub(super) fn missing(rule: &Rule, facts: &Facts) -> Vec<String> {
     let mut names: Vec<String> = rule.conditions.iter().flat_map(|condition| condition.missing(facts)).collect();
     names.sort_unstable();
     names.dedup();
