@@ -84,10 +84,12 @@ fn decisions(criterion: &mut Criterion) {
     let denies = |decision: &Decision| matches!(decision, Decision::Deny(_));
     let (spread, crowded) = (store(spread), store(crowded));
     let known = request("owner1.set1", "agency2", "role3", "purpose7");
-    let cases: [(&str, &PolicyStore, Request, fn(&Decision) -> bool); 7] = [
+    let fifty = request("owner1.set1", "agency2", "role3", "counter-narcotics");
+    let cases: [(&str, &PolicyStore, Request, fn(&Decision) -> bool); 8] = [
         ("spread, allow", &spread, request("owner1.set1", "agency2", "analyst", "review"), allows),
         ("spread, deny by default", &spread, request("owner1.set1", "agency9", "analyst", "review"), denies),
         ("crowded, allow", &crowded, known.clone(), allows),
+        ("crowded, all of fifty rules hold, one denies", &crowded, fifty, denies),
         ("crowded, deny by rule", &crowded, request("owner1.set1", "agency0", "role0", "purpose15"), denies),
         ("crowded, deny by default", &crowded, request("owner1.set1", "agency2", "role3", "curiosity"), denies),
         ("crowded, stranger", &crowded, request("owner1.set1", "agency99", "role99", "curiosity"), denies),

@@ -39,9 +39,9 @@ impl Speaking {
         self.division.find(facts)
     }
 
-    /// Most rules that any request has judged.
+    /// Most rules that are judged for a request that lacks nothing.
     pub(super) fn judged_max(&self) -> usize {
-        self.division.buckets().into_iter().map(|bucket| bucket.rules.len()).max().unwrap_or_default()
+        self.division.judged_max()
     }
 }
 

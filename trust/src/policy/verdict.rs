@@ -28,7 +28,8 @@ pub(super) fn decide(engine: &Engine, policy_hash: &Arc<str>, request: &Request)
     };
     let facts = Arc::new(Facts::of(request));
     let bucket = speaking.bucket(&facts);
-    let allowed = engine.enforce(bucket, &facts);
+    // Without a rule that could allow or deny it, there is nothing to ask casbin.
+    let allowed = if bucket.rules.is_empty() { Some(false) } else { engine.enforce(bucket, &facts) };
     let judged: Vec<Judged<'_>> =
         engine.rules(bucket).map(|rule| Judged { rule, outcome: rule.outcome(&facts) }).collect();
     let refused = judged.iter().any(|judged| denies(judged.rule.effect, judged.outcome));

@@ -47,6 +47,16 @@ impl Division {
         }
     }
 
+    /// Most rules that are judged together for a request that has every attribute it is divided by.
+    pub(super) fn judged_max(&self) -> usize {
+        match self {
+            Division::Whole(bucket) => bucket.rules.len(),
+            Division::By { values, other, .. } => {
+                values.values().map(Division::judged_max).max().unwrap_or_default().max(other.judged_max())
+            }
+        }
+    }
+
     pub(super) fn buckets(&self) -> Vec<&Bucket> {
         match self {
             Division::Whole(bucket) => vec![bucket],
@@ -73,9 +83,10 @@ struct Parts {
 }
 
 impl Parts {
+    /// Most rules that are left to a request that has the attribute. One that lacks it is denied by the
+    /// first deny rule that asks for nothing else, so how many are left to it matters less.
     fn largest(&self) -> usize {
-        let rest = [self.other.len(), self.absent.len()];
-        self.values.values().map(Vec::len).chain(rest).max().unwrap_or_default()
+        self.values.values().map(Vec::len).max().unwrap_or_default().max(self.other.len())
     }
 
     fn places(&self) -> usize {
