@@ -15,7 +15,7 @@ use super::schema::Facts;
 use super::{Decision, Denial, Hold, Obligations, Permit, Request};
 
 /// Rules that are compared to find the one that came nearest, at most twice.
-const COMPARED_MAX: usize = 64;
+const COMPARED_MAX: usize = 32;
 
 /// Decides one request.
 pub(super) fn decide(engine: &Engine, policy_hash: &Arc<str>, request: &Request) -> Decision {
@@ -214,8 +214,10 @@ fn default_denial(
 
 /// How far a rule is from holding: faults in whom it is written for, then all faults.
 pub(super) fn distance(rule: &Rule, facts: &Facts) -> (usize, usize) {
-    let faults = rule.conditions.iter().filter(|condition| condition.holds(facts) != Some(true));
-    (faults.clone().filter(|condition| condition.addresses()).count(), faults.count())
+    rule.conditions.iter().fold((0, 0), |(addressing, all), condition| match condition.holds(facts) {
+        Some(true) => (addressing, all),
+        _ => (addressing + usize::from(condition.addresses()), all + 1),
+    })
 }
 
 /// Full names of what a rule asks for and the request lacks.
