@@ -8,5 +8,7 @@ mod answers;
 mod faults;
 #[path = "end_to_end/federation.rs"]
 mod federation;
+#[path = "end_to_end/policy.rs"]
+mod policy;
 #[path = "end_to_end/relations.rs"]
 mod relations;

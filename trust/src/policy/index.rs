@@ -2,7 +2,7 @@
 //!
 //! Three levels: a data set's own rules, else its owner's, else those for everything. Each already holds
 //! the rules of the wider ones, so exactly one answers a request. Where many rules speak of the same,
-//! they are [divided](division) further by what they ask of the request.
+//! they are divided further by what they ask of the request.
 
 mod division;
 

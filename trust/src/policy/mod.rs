@@ -10,10 +10,10 @@
 //! The way of a decision: `index → casbin over the few rules of the bucket, whose conditions are
 //! compiled Rust → verdict with rule, obligations or explanation`.
 //!
-//! - [`source`], [`bundle`], [`record`], [`store`]: where a policy comes from, who signed it, which
-//!   version was in force, and what is
-//! - [`review`], [`explain`], [`rehearsal`]: what is wrong with a policy, why it decides as it does, and
-//!   what it would have decided
+//! - `source`, `bundle`, `record`, `store`: where a policy comes from, who signed it, which version was
+//!   in force, and what is
+//! - `review`, `explain`, `rehearsal`: what is wrong with a policy, why it decides as it does, and what it
+//!   would have decided
 //!
 //! This module never reads a clock, never does I/O while deciding, never lets text of a rule or a
 //! request reach casbin's rule language, and never changes a policy in force: it replaces it whole.
