@@ -2,7 +2,7 @@
 //! SIGHUP asks for it, without a restart.
 //!
 //! Every policy that comes into force, and every one that is refused, has an entry in the audit log:
-//! `load_policy`, on behalf of whoever signed it, with the hash and the version, or with the reason. A
+//! [`LOAD_POLICY`], on behalf of whoever signed it, with the hash and the version, or with the reason. A
 //! refused policy stops a start, and leaves a running process with the policy that it has.
 
 use std::collections::BTreeMap;
@@ -15,6 +15,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::audit::{AuditError, AuditLog, Completion, Decision, Opening, Outcome, Ruling};
 use crate::identity::SpiffeId;
 use crate::policy::{PolicyError, PolicySettings, PolicySource, PolicyStore, Prepared, Stamps};
+
+/// The action of its entries: a policy comes into force, or is refused.
+pub const LOAD_POLICY: &str = "load_policy";
 
 /// Why there is no policy to start with.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +157,7 @@ impl Record<'_> {
         Opening {
             actor: signer.unwrap_or(self.process).to_string(),
             via: signer.map(|_| self.process.to_string()),
-            action: "load_policy".to_owned(),
+            action: LOAD_POLICY.to_owned(),
             resource: "policy".to_owned(),
             ..Opening::default()
         }

@@ -44,7 +44,9 @@ fn past_questions_are_put_to_a_proposed_policy() {
     let mut federation = federation();
     federation.ask("hsi", QUESTION, &[]);
     federation.ask("hsi", &QUESTION.replace("counter-narcotics", "border-security"), &[]);
-    ["hsi", "cbp", "gateway"].map(|name| federation.stop(name));
+    for name in ["hsi", "cbp", "gateway"] {
+        federation.stop(name);
+    }
     let rehearse = |policy: &str, party: &str, since: &str| {
         let log = federation.audit(party).display().to_string();
         json(&federation.output(&["policy", "rehearse", policy, "--log", &log, "--since", since, "--json"]))
@@ -148,7 +150,7 @@ fn a_decision_is_explained_in_words() {
     let told = json(&uncertified);
     assert_eq!((&told["decision"], &told["reason"]), (&"deny".into(), &"missing_attribute".into()));
     assert_eq!(told["nearest"][0]["id"], "hsi-crossings");
-    assert_eq!(told["missing"], Value::from(vec!["subject.28cfr_certification"]));
+    assert!(told["missing"].as_array().unwrap().contains(&"subject.28cfr_certification".into()), "{told}");
 
     let formal = "gfipm:2.0:user:28CFRCertificationIndicator=true";
     let certified = asked(&["--subject", "agency=hsi", "role=analyst", formal]);

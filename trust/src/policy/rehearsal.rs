@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::store::Policy;
 use super::{Decision, Request};
 use crate::audit::{Completion, Decision as Recorded, Entry, EntryId, Opening, Phase, Ruling};
+use crate::policy_life::LOAD_POLICY;
 
 /// Examples of one change, at most.
 pub const EXAMPLES_MAX: usize = 5;
@@ -103,7 +104,9 @@ impl<'a> Rehearsal<'a> {
             Phase::Complete(completion) => {
                 let opening = self.open.remove(&entry.entry);
                 let within = (self.since_ms..self.until_ms).contains(&entry.at_ms);
-                if let (Some(opening), Some(ruling), true) = (opening, &completion.ruling, within) {
+                // That a policy came into force was ruled by nobody's rules.
+                let asked = opening.filter(|opening| within && opening.action != LOAD_POLICY);
+                if let (Some(opening), Some(ruling)) = (asked, &completion.ruling) {
                     self.decision(entry, &opening, completion, ruling);
                 }
             }
