@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sallyport_trust::identity::{ConnectSettings, Limits, TlsFiles};
+use sallyport_trust::{
+    identity::{ConnectSettings, Limits, TlsFiles},
+    policy::{PolicySettings, PolicySettingsError},
+};
 use serde::Deserialize;
 
 use crate::dataset::{Dataset, DatasetError};
@@ -22,8 +25,11 @@ pub struct Config {
     pub gateway: String,
     /// Where the node keeps prepared data, tags, keys and its audit log; made at the first start.
     pub state: PathBuf,
-    /// Directory of the policy's rules and cases.
+    /// Directory of the policy's rules and cases, or a signed bundle of them.
     pub policies: PathBuf,
+    /// Who may sign the policy, and how often its files are looked at.
+    #[serde(default)]
+    pub policy: PolicySettings,
     /// Country of phone numbers that are looked up without a country code, such as `US`.
     #[serde(default)]
     pub country: Option<String>,
@@ -95,6 +101,9 @@ pub enum ConfigError {
     /// A limit is out of range.
     #[error("[limits]: {0}")]
     Limits(#[from] sallyport_trust::identity::limits::LimitsError),
+    /// What is said of the policy cannot be.
+    #[error("[policy]: {0}")]
+    Policy(#[from] PolicySettingsError),
     /// The members are not what they must be.
     #[error("[federation] members: name each agency once, at least two, and {0} among them")]
     Members(String),
@@ -133,6 +142,7 @@ impl Config {
 
     fn validate(&mut self) -> Result<(), ConfigError> {
         self.limits.validate()?;
+        self.policy.validate(Some(&self.agency))?;
         let members = &mut self.federation.members;
         let named = members.len();
         members.sort_unstable();

@@ -13,7 +13,8 @@ use sallyport_trust::{
     clock::Clock,
     guard::Guard,
     identity::{Connections, Identity, IdentityError, Role, SpiffeId, connect},
-    policy::{PolicyError, PolicyStore},
+    policy::{PolicyError, PolicySource},
+    policy_life::{self, OpenError, Watch},
     serve::{ServeError, Services, serve},
 };
 use tokio::net::TcpListener;
@@ -43,10 +44,10 @@ pub enum RunError {
     )]
     WrongRole(SpiffeId, String),
     /// The policy is refused.
-    #[error("the policy in {}: {problem}", directory.display())]
+    #[error("the policy in {}: {problem}", path.display())]
     Policy {
         /// Where it lies.
-        directory: PathBuf,
+        path: PathBuf,
         /// What is wrong and what to do.
         problem: PolicyError,
     },
@@ -70,6 +71,9 @@ pub enum RunError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The process cannot listen for signals.
+    #[error("signals cannot be heard ({0}); see to the limits of the process")]
+    Signals(std::io::Error),
     /// The server failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -95,7 +99,18 @@ pub async fn run(
     if identity.id().role != (Role::Node { agency: config.agency.clone() }) {
         return Err(RunError::WrongRole(identity.id().clone(), config.agency.clone()));
     }
-    let node = Arc::new(open(&config, &identity, clock)?);
+    let federation = &identity.id().federation;
+    let audit = AuditLog::open(&config.state.join("audit"), &format!("{federation}/{}", config.agency), clock.clone())?;
+    let record = config.state.join("policy.json");
+    let source = PolicySource::configured(&config.policies, &config.policy, &config.agency, record, identity.clone());
+    let policy = policy_life::open(source, &audit, identity.id()).await.map_err(|error| match error {
+        OpenError::Policy(problem) => RunError::Policy { path: config.policies.clone(), problem },
+        OpenError::Audit(error) => RunError::Audit(error),
+    })?;
+    let policy = Arc::new(policy);
+    let policy_watch = Watch::begin(policy.clone(), audit.clone(), identity.id().clone(), &config.policy)
+        .map_err(RunError::Signals)?;
+    let node = Arc::new(open(&config, &identity, Guard::new(policy, audit, clock))?);
     let listener = TcpListener::bind(&config.listen)
         .await
         .map_err(|source| RunError::Listen { address: config.listen.clone(), source })?;
@@ -115,16 +130,14 @@ pub async fn run(
     let connections = Connections::new(&config.limits);
     let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
     settling.abort();
+    policy_watch.end().await;
     node.guard.close().await?;
     served?;
     Ok(())
 }
 
-fn open(config: &Config, identity: &Arc<Identity>, clock: Clock) -> Result<Node, RunError> {
+fn open(config: &Config, identity: &Arc<Identity>, guard: Guard) -> Result<Node, RunError> {
     let federation = identity.id().federation.clone();
-    let policy = PolicyStore::open(&config.policies)
-        .map_err(|problem| RunError::Policy { directory: config.policies.clone(), problem })?;
-    let audit = AuditLog::open(&config.state.join("audit"), &format!("{federation}/{}", config.agency), clock.clone())?;
     let terms = Terms {
         federation: federation.clone(),
         epoch: config.federation.epoch,
@@ -139,7 +152,6 @@ fn open(config: &Config, identity: &Arc<Identity>, clock: Clock) -> Result<Node,
     let gateway_id = SpiffeId { federation, role: Role::Gateway };
     let channel = connect(identity, &config.gateway, &gateway_id, &config.connect)?;
     let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
-    let guard = Guard::new(policy, audit, clock);
     let state = State { holdings, patterns, quota, epoch };
     Ok(Node::new(config.clone(), identity.clone(), guard, gateway, state))
 }

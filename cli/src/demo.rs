@@ -69,8 +69,9 @@ const PEOPLE: [(&str, &str); 3] = [
 ];
 
 /// The policies that the demonstration's parties start with, as they stand in the repository.
-const POLICIES: [(&str, &str); 9] = [
+const POLICIES: [(&str, &str); 10] = [
     ("model.conf", include_str!("../../policies/model.conf")),
+    ("schema.toml", include_str!("../../policies/schema.toml")),
     ("gateway/rules.toml", include_str!("../../policies/gateway/rules.toml")),
     ("gateway/cases.toml", include_str!("../../policies/gateway/cases.toml")),
     ("hsi/rules.toml", include_str!("../../policies/hsi/rules.toml")),

@@ -13,6 +13,7 @@ mod federation;
 mod generate;
 mod pattern;
 mod people;
+mod policy;
 mod sample;
 mod serve;
 mod terminal;
@@ -48,6 +49,8 @@ enum Command {
     Certs(certs::Arguments),
     /// Check audit logs.
     Audit(verify::Arguments),
+    /// Check, explain, rehearse and sign a policy.
+    Policy(Box<policy::Arguments>),
     /// Measure how fast this machine tags, joins and looks up.
     Bench(bench::Arguments),
     /// Run a gateway.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
             Command::Sample(arguments) => generate::run(&arguments),
             Command::Certs(arguments) => certs::run(&arguments),
             Command::Audit(arguments) => verify::run(&arguments),
+            Command::Policy(arguments) => policy::run(&arguments),
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Gateway(arguments) => serve::gateway(arguments).await,
             Command::AgencyNode(arguments) => serve::agency_node(arguments).await,

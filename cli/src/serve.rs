@@ -27,10 +27,10 @@ pub(crate) async fn gateway(arguments: Arguments) -> Result<(), Failure> {
         let fault = match &error {
             E::Identity(_) => Fault::Input("identity"),
             E::WrongRole(_) => Fault::Input("wrong_role"),
-            E::Policy { .. } => Fault::Input("policy"),
+            E::Policy { problem, .. } => Fault::Input(problem.reason()),
             E::Audit(_) => Fault::Machine("audit_unavailable"),
             E::Listen { .. } => Fault::Machine("cannot_listen"),
-            E::Serve(_) => Fault::Machine("machine"),
+            E::Serve(_) | E::Signals(_) => Fault::Machine("machine"),
         };
         fault.failure("the gateway cannot run", &error)
     })
@@ -46,11 +46,11 @@ pub(crate) async fn agency_node(arguments: Arguments) -> Result<(), Failure> {
         let fault = match &error {
             E::Identity(_) => Fault::Input("identity"),
             E::WrongRole(..) => Fault::Input("wrong_role"),
-            E::Policy { .. } => Fault::Input("policy"),
+            E::Policy { problem, .. } => Fault::Input(problem.reason()),
             E::Audit(_) => Fault::Machine("audit_unavailable"),
             E::Listen { .. } => Fault::Machine("cannot_listen"),
             E::State(_) | E::Epoch(_) | E::Holdings(_) => Fault::Machine("state_unusable"),
-            E::Serve(_) => Fault::Machine("machine"),
+            E::Serve(_) | E::Signals(_) => Fault::Machine("machine"),
         };
         fault.failure("the node cannot run", &error)
     })

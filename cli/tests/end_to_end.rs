@@ -14,5 +14,7 @@ mod federation;
 mod patterns;
 #[path = "end_to_end/persons.rs"]
 mod persons;
+#[path = "end_to_end/policy.rs"]
+mod policy;
 #[path = "end_to_end/relations.rs"]
 mod relations;

@@ -14,6 +14,8 @@ mod bad_questions;
 mod dependencies;
 #[path = "hostile/forgeries.rs"]
 mod forgeries;
+#[path = "hostile/policies.rs"]
+mod policies;
 #[path = "hostile/privacy.rs"]
 mod privacy;
 #[path = "hostile/recorder.rs"]

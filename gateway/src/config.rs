@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sallyport_trust::identity::{ConnectSettings, Limits, TlsFiles};
+use sallyport_trust::{
+    identity::{ConnectSettings, Limits, TlsFiles},
+    policy::{PolicySettings, PolicySettingsError},
+};
 use serde::Deserialize;
 
 /// Settings of one gateway.
@@ -16,8 +19,11 @@ pub struct Config {
     pub listen: String,
     /// Where the audit log is kept; made at the first start.
     pub audit: PathBuf,
-    /// Directory of the policy's rules and cases.
+    /// Directory of the policy's rules and cases, or a signed bundle of them.
     pub policies: PathBuf,
+    /// Who may sign the policy, and how often its files are looked at.
+    #[serde(default)]
+    pub policy: PolicySettings,
     /// Certificate, key and authorities.
     pub tls: TlsFiles,
     /// Limits of the listener.
@@ -62,6 +68,9 @@ pub enum ConfigError {
     /// A limit is out of range.
     #[error("[limits]: {0}")]
     Limits(#[from] sallyport_trust::identity::limits::LimitsError),
+    /// What is said of the policy cannot be.
+    #[error("[policy]: {0}")]
+    Policy(#[from] PolicySettingsError),
     /// An agency stands in the file twice.
     #[error("[[node]] names the agency {0} twice: keep one")]
     TwiceNamed(String),
@@ -79,11 +88,19 @@ impl Config {
             .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
         config.anchor(path.parent().unwrap_or(Path::new(".")));
         config.limits.validate()?;
+        config.policy.validate(None)?;
         let mut agencies = BTreeSet::new();
         match config.node.iter().find(|node| !agencies.insert(&node.agency)) {
             Some(twice) => Err(ConfigError::TwiceNamed(twice.agency.clone())),
             None => Ok(config),
         }
+    }
+
+    /// Where the newest version of the signed policy that was in force is written down: beside the log.
+    pub(crate) fn policy_record(&self) -> PathBuf {
+        let mut name = self.audit.file_name().unwrap_or_default().to_owned();
+        name.push("-policy.json");
+        self.audit.with_file_name(name)
     }
 
     fn anchor(&mut self, folder: &Path) {

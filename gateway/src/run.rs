@@ -10,7 +10,8 @@ use sallyport_trust::{
     error::Refusal,
     guard::Guard,
     identity::{Connections, Identity, IdentityError, Role, SpiffeId},
-    policy::{PolicyError, PolicyStore},
+    policy::{PolicyError, PolicySource},
+    policy_life::{self, OpenError, Watch},
     question::ReplayGuard,
     serve::{ServeError, Services, serve},
 };
@@ -37,10 +38,10 @@ pub enum RunError {
     #[error("{0} is not the name of a gateway: configure the certificate of spiffe://FEDERATION/gateway")]
     WrongRole(SpiffeId),
     /// The policy is refused.
-    #[error("the policy in {}: {problem}", directory.display())]
+    #[error("the policy in {}: {problem}", path.display())]
     Policy {
         /// Where it lies.
-        directory: PathBuf,
+        path: PathBuf,
         /// What is wrong and what to do.
         problem: PolicyError,
     },
@@ -55,6 +56,9 @@ pub enum RunError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The process cannot listen for signals.
+    #[error("signals cannot be heard ({0}); see to the limits of the process")]
+    Signals(std::io::Error),
     /// The server failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -90,9 +94,16 @@ pub async fn run(
     if identity.id().role != Role::Gateway {
         return Err(RunError::WrongRole(identity.id().clone()));
     }
-    let policy = PolicyStore::open(&config.policies)
-        .map_err(|problem| RunError::Policy { directory: config.policies.clone(), problem })?;
     let audit = AuditLog::open(&config.audit, &format!("{}/gateway", identity.id().federation), clock.clone())?;
+    let source =
+        PolicySource::configured(&config.policies, &config.policy, "gateway", config.policy_record(), identity.clone());
+    let policy = policy_life::open(source, &audit, identity.id()).await.map_err(|error| match error {
+        OpenError::Policy(problem) => RunError::Policy { path: config.policies.clone(), problem },
+        OpenError::Audit(error) => RunError::Audit(error),
+    })?;
+    let policy = Arc::new(policy);
+    let policy_watch = Watch::begin(policy.clone(), audit.clone(), identity.id().clone(), &config.policy)
+        .map_err(RunError::Signals)?;
     let gateway = Arc::new(Gateway {
         contributors: Contributors::new(&config, &identity)?,
         guard: Guard::new(policy, audit, clock.clone()),
@@ -115,6 +126,7 @@ pub async fn run(
     };
     let connections = Connections::new(&config.limits);
     let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
+    policy_watch.end().await;
     gateway.guard.close().await?;
     served?;
     Ok(())

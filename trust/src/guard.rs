@@ -1,20 +1,20 @@
 //! No entry, no action: the audit entry is durable before the work, its completion before the answer,
 //! and every decision of the policy is written into it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     audit::{AuditError, AuditLog, Completion, Decision as Recorded, OpenEntry, Opening, Outcome, Ruling},
     clock::Clock,
     error::{Kind, Refusal},
     identity::SpiffeId,
-    policy::{Decision, Mask, Obligations, Permit, PolicyStore, Request},
+    policy::{Decision, Obligations, Permit, PolicyStore, Request},
     question::{QuestionId, SignedQuestion},
 };
 
 /// What a party decides with and writes down in.
 pub struct Guard {
-    policy: PolicyStore,
+    policy: Arc<PolicyStore>,
     audit: AuditLog,
     clock: Clock,
 }
@@ -26,6 +26,8 @@ pub struct Act(Opening);
 pub struct Trail {
     entry: OpenEntry,
     ruling: Option<Ruling>,
+    /// What the ruling was made on; empty when that cannot be written down whole.
+    decided_on: BTreeMap<String, String>,
     counts: BTreeMap<String, u64>,
 }
 
@@ -79,8 +81,8 @@ impl Act {
 
 impl Guard {
     /// Decides by `policy`, writes into `audit`.
-    pub fn new(policy: PolicyStore, audit: AuditLog, clock: Clock) -> Self {
-        Self { policy, audit, clock }
+    pub fn new(policy: impl Into<Arc<PolicyStore>>, audit: AuditLog, clock: Clock) -> Self {
+        Self { policy: policy.into(), audit, clock }
     }
 
     /// The clock that decisions are made by.
@@ -94,7 +96,7 @@ impl Guard {
     /// `audit_unavailable`: nothing may be done.
     pub async fn begin(&self, act: Act) -> Result<Trail, Refusal> {
         let entry = self.audit.begin(act.0).await.map_err(unavailable)?;
-        Ok(Trail { entry, ruling: None, counts: BTreeMap::new() })
+        Ok(Trail { entry, ruling: None, decided_on: BTreeMap::new(), counts: BTreeMap::new() })
     }
 
     /// Decides, and writes the decision into the trail.
@@ -102,6 +104,7 @@ impl Guard {
     /// # Errors
     /// The denial with its rule or the missing attribute; `held` when the owner must decide.
     pub fn authorise(&self, trail: &mut Trail, request: &Request) -> Result<Permit, Refusal> {
+        trail.decided_on = request.written().unwrap_or_default();
         match self.policy.decide(request) {
             Decision::Allow(permit) => {
                 trail.under(&permit);
@@ -141,17 +144,7 @@ impl Guard {
 }
 
 fn recorded(obligations: &Obligations) -> BTreeMap<String, String> {
-    let mask = match obligations.mask {
-        Mask::None => "none",
-        Mask::LastFour => "last_four",
-        Mask::All => "all",
-    };
-    BTreeMap::from([
-        ("minimum_datasets".to_owned(), obligations.minimum_datasets.to_string()),
-        ("maximum_results".to_owned(), obligations.maximum_results.to_string()),
-        ("score_step_thousandths".to_owned(), obligations.score_step_thousandths.to_string()),
-        ("mask".to_owned(), mask.to_owned()),
-    ])
+    obligations.written().into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 impl Trail {
@@ -177,6 +170,7 @@ impl Trail {
     pub async fn complete(self, refusal: Option<&Refusal>) -> Result<(), Refusal> {
         let mut completion = Completion::new(refusal.map_or(Outcome::Answered, outcome));
         completion.ruling = self.ruling;
+        completion.decided_on = self.decided_on;
         completion.counts = self.counts;
         completion.detail = refusal.map(|refusal| refusal.reason.clone());
         self.entry.complete(completion).await.map_err(unavailable)?;

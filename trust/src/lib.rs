@@ -9,5 +9,6 @@ pub mod guard;
 pub mod identity;
 pub mod observe;
 pub mod policy;
+pub mod policy_life;
 pub mod question;
 pub mod serve;

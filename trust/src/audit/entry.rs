@@ -18,8 +18,11 @@ pub const ENTRY_FORMAT: u32 = 1;
 /// Most pairs in `obligations` or in `counts`.
 pub const PAIRS_LIMIT: usize = 64;
 
-/// Longest key of `obligations` and `counts`, in bytes.
+/// Longest key of `obligations`, `decided_on` and `counts`, in bytes.
 pub const KEY_LIMIT_BYTES: usize = 64;
+
+/// All of `decided_on` together, in bytes.
+pub const DECIDED_ON_LIMIT_BYTES: usize = 8 * 1024;
 
 /// Why an entry cannot be written or was not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -185,6 +188,10 @@ pub struct Completion {
     /// What the policy decided, when it came to that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ruling: Option<Ruling>,
+    /// The attributes of asker, resource and circumstances that it was decided on, by full name, so that
+    /// the decision can be rehearsed. Empty in older entries, and where it cannot be written down whole.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub decided_on: BTreeMap<String, String>,
     /// How much was read, sent, matched and the like, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<String, u64>,
@@ -196,7 +203,7 @@ pub struct Completion {
 impl Completion {
     /// A completion that says only how the work ended.
     pub fn new(outcome: Outcome) -> Self {
-        Self { outcome, ruling: None, counts: BTreeMap::new(), detail: None }
+        Self { outcome, ruling: None, decided_on: BTreeMap::new(), counts: BTreeMap::new(), detail: None }
     }
 }
 
@@ -291,7 +298,7 @@ impl Entry {
 }
 
 // Without control characters JSON at most doubles a text, so an opening at all its limits takes
-// under 19 KiB and a completion under 46 KiB.
+// under 19 KiB and a completion under 62 KiB.
 impl Opening {
     fn check(&self) -> Result<(), EntryError> {
         required("actor", &self.actor, 2048)?;
@@ -310,6 +317,12 @@ impl Completion {
     fn check(&self) -> Result<(), EntryError> {
         keys("counts", &self.counts)?;
         optional("detail", &self.detail, 512)?;
+        keys("decided_on", &self.decided_on)?;
+        self.decided_on.values().try_for_each(|value| text("decided_on", value, 512))?;
+        let bytes = self.decided_on.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if bytes > DECIDED_ON_LIMIT_BYTES {
+            return Err(EntryError::TooLong { field: "decided_on", bytes, limit: DECIDED_ON_LIMIT_BYTES });
+        }
         let Some(ruling) = &self.ruling else { return Ok(()) };
         required("rule", &ruling.rule, 512)?;
         required("policy", &ruling.policy, 128)?;

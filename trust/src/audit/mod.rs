@@ -62,4 +62,4 @@ pub use entry::{Completion, Decision, Entry, EntryError, EntryId, Opening, Outco
 pub use error::AuditError;
 pub use journal::JournalError;
 pub use log::{AuditLog, OpenEntry, PUBLISH_INTERVAL_MS, Receipt};
-pub use verify::{TIME_TOLERANCE_MS, Verified, VerifyError, verify_directory, verify_directory_with};
+pub use verify::{TIME_TOLERANCE_MS, Verified, VerifyError, verify_directory, verify_directory_with, verify_each};

@@ -155,9 +155,18 @@ pub enum VerifyError {
 /// # Errors
 /// The first thing found wrong, as a [`VerifyError`] that names the entry or the tile.
 pub fn verify_directory(directory: &Path) -> Result<Verified, VerifyError> {
+    verify_each(directory, |_| {})
+}
+
+/// As [`verify_directory`], and visits every entry in order. What was visited is proved only when the
+/// whole log is found good.
+///
+/// # Errors
+/// The first thing found wrong, as a [`VerifyError`] that names the entry or the tile.
+pub fn verify_each(directory: &Path, mut visit: impl FnMut(&Entry)) -> Result<Verified, VerifyError> {
     let text = read_text(&directory.join(VERIFIER_FILE))?;
     let key = text.strip_suffix('\n').unwrap_or(&text).parse()?;
-    verify_directory_with(directory, &key)
+    verify(directory, &key, &mut visit)
 }
 
 /// Checks the log in a directory against a key that was obtained elsewhere, which also proves whose
@@ -166,6 +175,10 @@ pub fn verify_directory(directory: &Path) -> Result<Verified, VerifyError> {
 /// # Errors
 /// The first thing found wrong, as a [`VerifyError`] that names the entry or the tile.
 pub fn verify_directory_with(directory: &Path, key: &VerifierKey) -> Result<Verified, VerifyError> {
+    verify(directory, key, &mut |_| {})
+}
+
+fn verify(directory: &Path, key: &VerifierKey, visit: Visit<'_>) -> Result<Verified, VerifyError> {
     // Journal before checkpoint: of a log being written, the journal may only be the older one.
     let journal = journal::read(directory)?;
     let checkpoint = key.verify(&read_text(&directory.join(CHECKPOINT_FILE))?)?;
@@ -179,7 +192,7 @@ pub fn verify_directory_with(directory: &Path, key: &VerifierKey) -> Result<Veri
     if published < journal.first {
         return Err(VerifyError::OldCheckpoint { published, first: journal.first });
     }
-    let (tree, story) = (TileTree::default(), Story::default());
+    let (tree, story) = (TileTree::default(), Story::telling(visit));
     Check { directory, journal, checkpoint, tree, story }.run()
 }
 
@@ -196,7 +209,7 @@ struct Check<'a> {
     journal: Journal,
     checkpoint: Checkpoint,
     tree: TileTree,
-    story: Story,
+    story: Story<'a>,
 }
 
 impl Check<'_> {
@@ -286,16 +299,22 @@ fn wrong(tile: TileId) -> VerifyError {
     VerifyError::Tile { tile: tile.path() }
 }
 
+type Visit<'a> = &'a mut dyn FnMut(&Entry);
+
 /// What the entries say, one after the other.
-#[derive(Debug, Default)]
-struct Story {
+struct Story<'a> {
+    visit: Visit<'a>,
     open: HashSet<EntryId>,
     opened: u64,
     completed: u64,
     newest_at_ms: Option<i64>,
 }
 
-impl Story {
+impl<'a> Story<'a> {
+    fn telling(visit: Visit<'a>) -> Self {
+        Self { visit, open: HashSet::new(), opened: 0, completed: 0, newest_at_ms: None }
+    }
+
     fn read(&mut self, index: u64, bytes: &[u8]) -> Result<(), VerifyError> {
         let entry = Entry::from_bytes(bytes).map_err(|cause| VerifyError::Entry { index, cause })?;
         let newest = self.newest_at_ms.unwrap_or(entry.at_ms);
@@ -304,6 +323,7 @@ impl Story {
             return Err(VerifyError::TimeWentBack { index, behind_ms });
         }
         self.newest_at_ms = Some(newest.max(entry.at_ms));
+        (self.visit)(&entry);
         match entry.phase {
             Phase::Open(_) if !self.open.insert(entry.entry) => Err(VerifyError::OpenedTwice { index }),
             Phase::Complete(_) if !self.open.remove(&entry.entry) => Err(VerifyError::NotOpen { index }),

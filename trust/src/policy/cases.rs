@@ -44,7 +44,7 @@ impl CaseTable {
     /// # Errors
     /// Whatever makes it unfit, with the case and what to change.
     pub(super) fn parse(text: &str) -> Result<Self, PolicyError> {
-        let file: CaseFile = toml::from_str(text)
+        let mut file: CaseFile = toml::from_str(text)
             .map_err(|error| PolicyError::Unparsable { file: "cases.toml", problem: error.to_string() })?;
         if file.case.is_empty() {
             return Err(PolicyError::NoCases);
@@ -53,9 +53,9 @@ impl CaseTable {
             return Err(PolicyError::TooManyCases);
         }
         let failed = |name: &str, problem| PolicyError::Case { name: name.to_owned(), problem };
-        for (part, table) in [(Part::Subject, &file.subjects), (Part::Resource, &file.resources)] {
+        for (part, table) in [(Part::Subject, &mut file.subjects), (Part::Resource, &mut file.resources)] {
             for (name, attributes) in table {
-                check_names(part, attributes).map_err(|problem| failed(name, problem))?;
+                *attributes = called_here(part, attributes).map_err(|problem| failed(name, problem))?;
             }
         }
         let cases: Result<Vec<Case>, PolicyError> =
@@ -68,9 +68,28 @@ impl CaseTable {
     /// # Errors
     /// The first case that comes out otherwise than written.
     pub(super) fn run(&self, decide: impl Fn(&Request) -> Decision) -> Result<(), PolicyError> {
-        self.0.iter().try_for_each(|case| {
-            case.check(decide(&case.request)).map_err(|problem| PolicyError::Case { name: case.name.clone(), problem })
+        self.outcomes(decide).find_map(|(_, failure)| failure).map_or(Ok(()), Err)
+    }
+
+    /// What is decided on every case, and how that differs from what is written.
+    pub(super) fn outcomes(
+        &self,
+        decide: impl Fn(&Request) -> Decision,
+    ) -> impl Iterator<Item = (Decision, Option<PolicyError>)> {
+        self.0.iter().map(move |case| {
+            let decision = decide(&case.request);
+            let failure = case.check(decision.clone()).err();
+            (decision, failure.map(|problem| PolicyError::Case { name: case.name.clone(), problem }))
         })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The request of a case, by its name.
+    pub(super) fn request(&self, name: &str) -> Option<&Request> {
+        self.0.iter().find(|case| case.name == name).map(|case| &case.request)
     }
 }
 
@@ -209,9 +228,13 @@ fn unnamed(table: &str, name: &str) -> String {
     format!("there is no [{table}.{name}]")
 }
 
-fn check_names(part: Part, attributes: &Attributes) -> Result<(), String> {
-    match attributes.iter().find(|(name, _)| schema::position(part, name).is_none()) {
-        Some((name, _)) => Err(format!("there is no attribute `{}.{name}`", part.as_str())),
-        None => Ok(()),
-    }
+/// The same attributes by the names that they have here.
+fn called_here(part: Part, attributes: &Attributes) -> Result<Attributes, String> {
+    let called = |(name, value): (&str, &str)| {
+        let position = schema::position(part, name);
+        let attribute = position.and_then(|position| schema::ATTRIBUTES.get(position));
+        let attribute = attribute.ok_or_else(|| format!("there is no attribute `{}.{name}`", part.as_str()))?;
+        Ok((attribute.name.to_owned(), value.to_owned()))
+    };
+    attributes.iter().map(called).collect()
 }

@@ -21,8 +21,9 @@ pub(super) struct Condition {
     requirement: String,
 }
 
+/// What is asked of the attribute.
 #[derive(Debug)]
-enum Test {
+pub(super) enum Test {
     Equals(Fact),
     OneOf(Vec<Fact>),
     NotOneOf(Vec<Fact>),
@@ -30,6 +31,21 @@ enum Test {
     Below(i64),
     Present,
     SameAs(usize),
+}
+
+impl Test {
+    /// Whether a value alone satisfies it; none when that takes another attribute.
+    pub(super) fn accepts(&self, fact: &Fact) -> Option<bool> {
+        match self {
+            Test::Equals(wanted) => Some(fact == wanted),
+            Test::OneOf(wanted) => Some(wanted.contains(fact)),
+            Test::NotOneOf(unwanted) => Some(!unwanted.contains(fact)),
+            Test::AtLeast(bound) => order(fact).map(|value| value >= *bound),
+            Test::Below(bound) => order(fact).map(|value| value < *bound),
+            Test::Present => Some(true),
+            Test::SameAs(_) => None,
+        }
+    }
 }
 
 impl Condition {
@@ -59,24 +75,40 @@ impl Condition {
     pub(super) fn holds(&self, facts: &Facts) -> Option<bool> {
         let fact = facts.get(self.attribute)?;
         match &self.test {
-            Test::Equals(wanted) => Some(fact == wanted),
-            Test::OneOf(wanted) => Some(wanted.contains(fact)),
-            Test::NotOneOf(unwanted) => Some(!unwanted.contains(fact)),
-            Test::AtLeast(bound) => order(fact).map(|value| value >= *bound),
-            Test::Below(bound) => order(fact).map(|value| value < *bound),
-            Test::Present => Some(true),
             Test::SameAs(other) => facts.get(*other).map(|other| fact == other),
+            test => test.accepts(fact),
         }
+    }
+
+    /// Position of the attribute.
+    pub(super) fn attribute(&self) -> usize {
+        self.attribute
+    }
+
+    pub(super) fn test(&self) -> &Test {
+        &self.test
+    }
+
+    /// Positions of the attributes that the condition reads.
+    pub(super) fn reads(&self) -> impl Iterator<Item = usize> {
+        let other = if let Test::SameAs(other) = self.test { Some(other) } else { None };
+        [Some(self.attribute), other].into_iter().flatten()
     }
 
     /// Full names of what the condition needs and the request lacks.
     pub(super) fn missing<'a>(&'a self, facts: &'a Facts) -> impl Iterator<Item = String> + 'a {
-        let other = if let Test::SameAs(other) = self.test { Some(other) } else { None };
-        [Some(self.attribute), other]
-            .into_iter()
-            .flatten()
+        self.reads()
             .filter(|position| facts.get(*position).is_none())
             .filter_map(|position| ATTRIBUTES.get(position).map(ToString::to_string))
+    }
+
+    /// The attribute and the values one of which it must have, when the condition lists them.
+    pub(super) fn wants(&self) -> Option<(usize, &[Fact])> {
+        match &self.test {
+            Test::Equals(wanted) => Some((self.attribute, std::slice::from_ref(wanted))),
+            Test::OneOf(wanted) => Some((self.attribute, wanted)),
+            _ => None,
+        }
     }
 
     /// Whether the condition says whom a rule is written for, rather than what they must bring.
@@ -120,7 +152,8 @@ fn parse(attribute: usize, operator: &str, value: &Value) -> Result<Condition, S
     Ok(Condition { attribute, test, requirement })
 }
 
-fn fact(kind: Type, value: &Value) -> Result<Fact, String> {
+/// A value of a rule in its attribute's type.
+pub(super) fn fact(kind: Type, value: &Value) -> Result<Fact, String> {
     match (kind, value) {
         (Type::Text, Value::String(text)) if !text.is_empty() => Ok(Fact::Text(text.clone())),
         (Type::Flag, Value::Boolean(flag)) => Ok(Fact::Flag(*flag)),

@@ -10,29 +10,53 @@
 //! The way of a decision: `index → casbin over the few rules of the bucket, whose conditions are
 //! compiled Rust → verdict with rule, obligations or explanation`.
 //!
+//! - `source`, `bundle`, `record`, `store`: where a policy comes from, who signed it, which version was
+//!   in force, and what is
+//! - `review`, `explain`, `rehearsal`: what is wrong with a policy, why it decides as it does, and what it
+//!   would have decided
+//!
 //! This module never reads a clock, never does I/O while deciding, never lets text of a rule or a
 //! request reach casbin's rule language, and never changes a policy in force: it replaces it whole.
 
+mod bundle;
 mod cases;
 mod condition;
 mod decision;
 mod engine;
+mod explain;
+mod files;
 mod index;
+mod record;
+mod rehearsal;
 mod request;
+mod review;
 mod rule;
 mod schema;
+mod source;
 mod store;
+mod supply;
 mod verdict;
+mod written;
 
 #[cfg(test)]
 mod tests;
 
+pub use bundle::{BUNDLE_BYTES_MAX, BundleContent, BundleError};
 pub use cases::CASES_MAX;
 pub use decision::{Decision, Denial, Hold, Mask, Obligations, Permit, reason};
+pub use explain::{Explanation, ObligationReading, RuleReading};
+pub use files::{FILE_BYTES_MAX, PolicyFiles};
+pub use rehearsal::{Change, EXAMPLES_MAX, Example, Rehearsal, Report};
 pub use request::{Action, Attributes, Context, Request, VALUE_BYTES_MAX, attribute, kind};
+pub use review::{AttributeReading, Finding, Review, Severity};
 pub use rule::RULES_MAX;
 pub use schema::{CLEARANCES, SENSITIVITIES};
-pub use store::{FILE_BYTES_MAX, PolicyStore};
+pub(crate) use source::Stamps;
+pub use source::{PolicySettings, PolicySettingsError, PolicySource, Prepared, Provenance};
+pub use store::{Policy, PolicyStore};
+pub use written::ACTION;
+
+use crate::identity::IdentityError;
 
 /// Why a policy is not used.
 #[derive(Debug, thiserror::Error)]
@@ -98,10 +122,32 @@ pub enum PolicyError {
         /// What is wrong, or what was decided.
         problem: String,
     },
+    /// The attribute schema is not well formed.
+    #[error("schema.toml: {problem}")]
+    Schema {
+        /// What is wrong and what to write.
+        problem: String,
+    },
+    /// A bundle is not taken.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A bundle cannot be signed with this key.
+    #[error("the policy cannot be signed: {0}")]
+    Signing(IdentityError),
     /// The evaluator could not be built.
     #[error("the policy evaluator could not be built: {problem}")]
     Engine {
         /// What the evaluator said.
         problem: String,
     },
+}
+
+impl PolicyError {
+    /// Stable reason in `snake_case`, for scripts and the audit log.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Bundle(error) => error.reason(),
+            _ => "policy",
+        }
+    }
 }

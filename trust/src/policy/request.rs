@@ -13,19 +13,20 @@ pub const VALUE_BYTES_MAX: usize = 500;
 
 /// Names of the attributes that rules may speak of.
 ///
-/// Subject attributes follow the GFIPM/NIEF user attributes where one exists:
+/// Subject attributes follow the GFIPM/NIEF user attributes where one exists. Rules and cases may use the
+/// full formal name as well, in quotes: `"gfipm:2.0:user:EmployerORI" = { present = true }`.
 ///
-/// | here | GFIPM/NIEF | type |
+/// | here | formal name in GFIPM 2.0 | type |
 /// |---|---|---|
-/// | `federation_id` | Federation Id (here the SPIFFE ID) | text |
+/// | `federation_id` | `gfipm:2.0:user:FederationId` (here the SPIFFE ID) | text |
 /// | `agency` | none: the agency of the SPIFFE ID | text |
 /// | `role` | none: the function the agency gives the person or process | text |
-/// | `employer_name` | Employer Name | text |
-/// | `employer_ori` | Employer ORI | text |
-/// | `sworn_law_enforcement_officer` | Sworn Law Enforcement Officer Indicator | boolean |
-/// | `intelligence_analyst` | Intelligence Analyst Indicator | boolean |
-/// | `28cfr_certification` | 28 CFR Certification Indicator | boolean |
-/// | `security_clearance_level` | Security Clearance Level Code | `none` < `confidential` < `secret` < `top_secret` |
+/// | `employer_name` | `gfipm:2.0:user:EmployerName` | text |
+/// | `employer_ori` | `gfipm:2.0:user:EmployerORI` | text |
+/// | `sworn_law_enforcement_officer` | `gfipm:2.0:user:SwornLawEnforcementOfficerIndicator` | boolean |
+/// | `intelligence_analyst` | `gfipm:2.0:user:IntelligenceAnalystIndicator` | boolean |
+/// | `28cfr_certification` | `gfipm:2.0:user:28CFRCertificationIndicator` | boolean |
+/// | `security_clearance_level` | `gfipm:2.0:user:SecurityClearanceLevelCode` | `none` < `confidential` < `secret` < `top_secret` |
 ///
 /// Resource attributes are `owner` (agency), `dataset` (`AGENCY.NAME`), `sensitivity`
 /// (`public` < `official` < `law_enforcement_sensitive`), `pattern` (`AGENCY.NAME`) and `kind`.

@@ -3,7 +3,7 @@
 //! A rule file that holds one mistake is refused entirely: there are no skipped rules and no
 //! defaults for words that are not understood.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use serde::Deserialize;
@@ -25,6 +25,16 @@ pub(super) enum Effect {
     Allow,
     Deny,
     Hold,
+}
+
+impl Effect {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Effect::Allow => "allow",
+            Effect::Deny => "deny",
+            Effect::Hold => "hold",
+        }
+    }
 }
 
 /// How a rule's conditions came out together.
@@ -107,6 +117,21 @@ impl RuleBook {
             book.rules.push(written.compile().map_err(|problem| PolicyError::Rule { id, problem })?);
         }
         Ok(book)
+    }
+
+    /// What is wrong with each single rule of a file that is not taken; none when the file as a whole is
+    /// at fault.
+    pub(super) fn faults(text: &str) -> Vec<PolicyError> {
+        let Ok(file) = toml::from_str::<RuleFile>(text) else { return Vec::new() };
+        let mut ids = HashSet::new();
+        let fault = |written: WrittenRule| {
+            let id = written.id.clone();
+            if !ids.insert(id.clone()) {
+                return Some(PolicyError::DuplicateRule { id });
+            }
+            written.compile().err().map(|problem| PolicyError::Rule { id, problem })
+        };
+        file.rule.into_iter().filter_map(fault).collect()
     }
 
     pub(super) fn rules(&self) -> &[Rule] {

@@ -54,6 +54,30 @@ pub(super) struct Attribute {
     pub(super) kind: Type,
 }
 
+impl Attribute {
+    /// The full formal name of the GFIPM user attribute that this is, which rules and cases may use as
+    /// well. From the GFIPM Metadata Specification 2.0, as in the attribute registry of NIEF.
+    pub(super) fn formal_name(&self) -> Option<&'static str> {
+        let name = match (self.part, self.name) {
+            (Part::Subject, attribute::FEDERATION_ID) => "gfipm:2.0:user:FederationId",
+            (Part::Subject, attribute::EMPLOYER_NAME) => "gfipm:2.0:user:EmployerName",
+            (Part::Subject, attribute::EMPLOYER_ORI) => "gfipm:2.0:user:EmployerORI",
+            (Part::Subject, attribute::SWORN_LAW_ENFORCEMENT_OFFICER) => {
+                "gfipm:2.0:user:SwornLawEnforcementOfficerIndicator"
+            }
+            (Part::Subject, attribute::INTELLIGENCE_ANALYST) => "gfipm:2.0:user:IntelligenceAnalystIndicator",
+            (Part::Subject, attribute::CERTIFIED_28CFR) => "gfipm:2.0:user:28CFRCertificationIndicator",
+            (Part::Subject, attribute::SECURITY_CLEARANCE_LEVEL) => "gfipm:2.0:user:SecurityClearanceLevelCode",
+            _ => return None,
+        };
+        Some(name)
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.formal_name() == Some(name)
+    }
+}
+
 impl std::fmt::Display for Attribute {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.part.as_str(), self.name)
@@ -97,19 +121,19 @@ pub(super) static ATTRIBUTES: [Attribute; 21] = [
     context("time", Type::Time),
 ];
 
-/// Position of an attribute in [`ATTRIBUTES`].
+/// Position of an attribute in [`ATTRIBUTES`], by its name here or its formal name.
 pub(super) fn position(part: Part, name: &str) -> Option<usize> {
-    ATTRIBUTES.iter().position(|attribute| attribute.part == part && attribute.name == name)
+    ATTRIBUTES.iter().position(|attribute| attribute.part == part && attribute.is_called(name))
 }
 
 /// Position of an attribute by its full name, such as `resource.owner`.
 pub(super) fn position_of(full_name: &str) -> Option<usize> {
     let (part, name) = full_name.split_once('.')?;
-    ATTRIBUTES.iter().position(|attribute| attribute.part.as_str() == part && attribute.name == name)
+    ATTRIBUTES.iter().position(|attribute| attribute.part.as_str() == part && attribute.is_called(name))
 }
 
 /// A value of an attribute, in the attribute's type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Fact {
     Text(String),
     Flag(bool),

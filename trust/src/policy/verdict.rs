@@ -8,10 +8,14 @@ use std::sync::Arc;
 
 use super::decision::reason;
 use super::engine::{Engine, denies};
+use super::index::Speaking;
 use super::request::{attribute, kind};
 use super::rule::{Effect, Outcome, Rule, is_name, owner_of};
 use super::schema::Facts;
 use super::{Decision, Denial, Hold, Obligations, Permit, Request};
+
+/// Rules that are compared to find the one that came nearest, at most twice.
+const COMPARED_MAX: usize = 32;
 
 /// Decides one request.
 pub(super) fn decide(engine: &Engine, policy_hash: &Arc<str>, request: &Request) -> Decision {
@@ -19,11 +23,13 @@ pub(super) fn decide(engine: &Engine, policy_hash: &Arc<str>, request: &Request)
         Ok(target) => target,
         Err(denial) => return Decision::Deny(denial),
     };
-    let Some(bucket) = engine.index().find(request.action, target.owner, target.dataset) else {
+    let Some(speaking) = engine.index().find(request.action, target.owner, target.dataset) else {
         return Decision::Deny(no_rule_speaks(request, &target));
     };
     let facts = Arc::new(Facts::of(request));
-    let allowed = engine.enforce(bucket, &facts);
+    let bucket = speaking.bucket(&facts);
+    // Without a rule that could allow or deny it, there is nothing to ask casbin.
+    let allowed = if bucket.rules.is_empty() { Some(false) } else { engine.enforce(bucket, &facts) };
     let judged: Vec<Judged<'_>> =
         engine.rules(bucket).map(|rule| Judged { rule, outcome: rule.outcome(&facts) }).collect();
     let refused = judged.iter().any(|judged| denies(judged.rule.effect, judged.outcome));
@@ -31,22 +37,22 @@ pub(super) fn decide(engine: &Engine, policy_hash: &Arc<str>, request: &Request)
     match allowed {
         Some(true) if granted && !refused => grant(&judged, policy_hash, request, &target),
         Some(false) if refused => Decision::Deny(refusal(&judged, &facts)),
-        Some(false) if !granted => Decision::Deny(default_denial(&judged, &facts, request, &target)),
+        Some(false) if !granted => Decision::Deny(default_denial(engine, speaking, &facts, request, &target)),
         _ => Decision::Deny(evaluation_failed()),
     }
 }
 
 /// What a request is about; without it no index can be asked.
-struct Target<'a> {
-    owner: &'a str,
-    dataset: Option<&'a str>,
+pub(super) struct Target<'a> {
+    pub(super) owner: &'a str,
+    pub(super) dataset: Option<&'a str>,
     kind: &'a str,
 }
 
 impl<'a> Target<'a> {
     /// A rule that names an owner or a data set cannot be passed by leaving the name out or by
     /// spelling it in another way: such a request is denied before any rule is read.
-    fn of(request: &'a Request) -> Result<Self, Denial> {
+    pub(super) fn of(request: &'a Request) -> Result<Self, Denial> {
         let named = |name| request.resource.text(name).filter(|text| is_name(text));
         let dataset = named(attribute::DATASET);
         let kind = named(attribute::KIND).filter(|kind| kind::ALL.contains(kind));
@@ -164,15 +170,22 @@ fn refusal(judged: &[Judged<'_>], facts: &Facts) -> Denial {
 }
 
 /// No rule allows it: names the rule that came nearest. That is one written for the asker's agency and
-/// role if there is any, then the one with the fewest faults, then the first.
-fn default_denial(judged: &[Judged<'_>], facts: &Facts, request: &Request, target: &Target<'_>) -> Denial {
-    let nearest =
-        judged.iter().filter(|judged| judged.rule.effect != Effect::Deny).map(|judged| judged.rule).min_by_key(
-            |rule| {
-                let faults = rule.conditions.iter().filter(|condition| condition.holds(facts) != Some(true));
-                (faults.clone().filter(|condition| condition.addresses()).count(), faults.count())
-            },
-        );
+/// role if there is any, then the one with the fewest faults, then the first. Of very many rules, those
+/// are compared that the request had judged and the first [`COMPARED_MAX`].
+fn default_denial(
+    engine: &Engine,
+    speaking: &Speaking,
+    facts: &Facts,
+    request: &Request,
+    target: &Target<'_>,
+) -> Denial {
+    let compared = speaking.bucket(facts).rules.iter().take(COMPARED_MAX);
+    let compared = compared.chain(speaking.rules.iter().take(COMPARED_MAX)).copied();
+    let nearest = compared
+        .filter_map(|position| Some((position, engine.rule(position)?)))
+        .filter(|(_, rule)| rule.effect != Effect::Deny)
+        .min_by_key(|(position, rule)| (distance(rule, facts), *position))
+        .map(|(_, rule)| rule);
     let Some(rule) = nearest else { return no_rule_speaks(request, target) };
     let faults: Vec<String> = rule
         .conditions
@@ -199,7 +212,16 @@ fn default_denial(judged: &[Judged<'_>], facts: &Facts, request: &Request, targe
     }
 }
 
-fn missing(rule: &Rule, facts: &Facts) -> Vec<String> {
+/// How far a rule is from holding: faults in whom it is written for, then all faults.
+pub(super) fn distance(rule: &Rule, facts: &Facts) -> (usize, usize) {
+    rule.conditions.iter().fold((0, 0), |(addressing, all), condition| match condition.holds(facts) {
+        Some(true) => (addressing, all),
+        _ => (addressing + usize::from(condition.addresses()), all + 1),
+    })
+}
+
+/// Full names of what a rule asks for and the request lacks.
+pub(super) fn missing(rule: &Rule, facts: &Facts) -> Vec<String> {
     let mut names: Vec<String> = rule.conditions.iter().flat_map(|condition| condition.missing(facts)).collect();
     names.sort_unstable();
     names.dedup();

@@ -21,6 +21,7 @@ fn completion() -> Completion {
             policy: "ab12".to_owned(),
             obligations: [("mask".to_owned(), "last4".to_owned())].into(),
         }),
+        decided_on: [("subject.role".to_owned(), "analyst".to_owned())].into(),
         counts: [("rows".to_owned(), 7)].into(),
         detail: Some("complete".to_owned()),
         ..Completion::new(Outcome::Answered)
@@ -51,7 +52,7 @@ fn the_byte_forms_are_fixed() {
             r#"{"format":1,"at_ms":1790000000001,"entry":"abababababababababababababababab","#,
             r#""phase":{"complete":{"outcome":"answered","ruling":{"decision":"allow","#,
             r#""rule":"hsi-narcotics","policy":"ab12","obligations":{"mask":"last4"}},"#,
-            r#""counts":{"rows":7},"detail":"complete"}}}"#
+            r#""decided_on":{"subject.role":"analyst"},"counts":{"rows":7},"detail":"complete"}}}"#
         )
     );
 }
@@ -132,10 +133,27 @@ fn entries_at_all_their_limits_fit() {
             policy: "f".repeat(128),
             obligations: (0..64).map(|index| (key(index), text(128))).collect(),
         }),
+        decided_on: (0..15).map(|index| (key(index), text(480))).collect(),
         counts: (0..64).map(|index| (key(index), u64::MAX)).collect(),
         detail: Some(text(512)),
     };
-    assert!(complete_entry(full).to_bytes().unwrap().len() < 46 * 1024);
+    assert!(complete_entry(full).to_bytes().unwrap().len() < 62 * 1024);
+}
+
+#[test]
+fn entries_from_before_decisions_could_be_rehearsed_are_read() {
+    let older = Completion { decided_on: BTreeMap::new(), ..completion() };
+    let bytes = complete_entry(older.clone()).to_bytes().unwrap();
+    assert!(!String::from_utf8_lossy(&bytes).contains("decided_on"));
+    assert_eq!(Entry::from_bytes(&bytes), Ok(complete_entry(older)));
+}
+
+#[test]
+fn what_was_decided_on_is_bounded_as_a_whole() {
+    let mut wordy = completion();
+    wordy.decided_on = (0..20).map(|index| (format!("subject.{index}"), "x".repeat(500))).collect();
+    let error = complete_entry(wordy).to_bytes().unwrap_err();
+    assert!(matches!(error, EntryError::TooLong { field: "decided_on", limit: DECIDED_ON_LIMIT_BYTES, .. }));
 }
 
 #[test]

@@ -133,6 +133,70 @@ fn what_no_rule_speaks_of_is_said_so() {
     assert!(denial.explanation.starts_with("No rule allows anyone audit on cbp.crossings."), "{}", denial.explanation);
 }
 
+fn explain(rules: &str, request: &Request) -> crate::policy::Explanation {
+    let files = crate::policy::PolicyFiles {
+        model: crate::policy::engine::MODEL.to_owned(),
+        rules: rules.to_owned(),
+        schema: None,
+        cases: String::new(),
+    };
+    crate::policy::Policy::untested(&files).unwrap().explain(request)
+}
+
+#[test]
+fn an_explanation_of_an_allowance_says_which_rule_asks_for_what() {
+    let asked = Request { context: Context { minimum_datasets: 3, ..context() }, ..request() };
+    let explained = explain(TWO, &asked);
+    assert_eq!((explained.decision, explained.reason), ("allow", None));
+    let deciding: Vec<_> = explained.deciding.iter().map(|rule| (rule.id.as_str(), rule.outcome)).collect();
+    assert_eq!(deciding, [("wide", "met"), ("narrow", "met")]);
+    let told: Vec<_> = explained
+        .obligations
+        .iter()
+        .map(|obligation| (obligation.name, obligation.value.as_str(), obligation.rules.join(" ")))
+        .collect();
+    let expected = [
+        ("minimum_datasets", "3", "narrow"),
+        ("maximum_results", "40", "narrow"),
+        ("score_step_thousandths", "50", "wide"),
+        ("mask", "last_four", "narrow"),
+    ];
+    assert_eq!(told, expected.map(|(name, value, rules)| (name, value, rules.to_owned())));
+    assert!(explained.nearest.is_empty() && explained.missing.is_empty());
+}
+
+#[test]
+fn an_explanation_of_a_denial_says_what_each_near_rule_misses() {
+    let rules = format!(
+        "{TWO}{}",
+        "[[rule]]\nid = \"certified\"\neffect = \"allow\"\nactions = [\"ask\"]\n\
+         subject = { agency = { equals = \"hsi\" }, 28cfr_certification = { equals = true } }"
+    );
+    let subject = Attributes::new().with(attribute::AGENCY, "hsi").with(attribute::ROLE, "officer");
+    let subject = subject.iter().filter(|(name, _)| *name != "agency").collect::<Attributes>().with("agency", "acme");
+    let explained = explain(&rules, &Request { subject, ..request() });
+    assert_eq!((explained.decision, explained.reason), ("deny", Some(reason::NO_RULE_ALLOWS)));
+    let nearest: Vec<_> = explained.nearest.iter().map(|rule| (rule.id.as_str(), rule.outcome)).collect();
+    assert_eq!(nearest, [("wide", "unmet"), ("narrow", "unmet"), ("certified", "unmet")]);
+    assert_eq!(explained.nearest[0].failing, ["subject.role must be analyst"]);
+    assert_eq!(explained.missing, ["subject.28cfr_certification"]);
+    assert!(explained.deciding.is_empty() && explained.obligations.is_empty());
+}
+
+#[test]
+fn an_explanation_names_every_rule_that_stands_against_it() {
+    let rules = with(
+        "[[rule]]\nid = \"no\"\neffect = \"deny\"\nactions = [\"ask\"]\nsubject = { agency = { equals = \"hsi\" } }\n\
+         [[rule]]\nid = \"unsworn\"\neffect = \"deny\"\nactions = [\"ask\"]\n\
+         subject = { sworn_law_enforcement_officer = { equals = false } }\n",
+    );
+    let explained = explain(&rules, &request());
+    let deciding: Vec<_> = explained.deciding.iter().map(|rule| (rule.id.as_str(), rule.outcome)).collect();
+    assert_eq!(deciding, [("no", "met"), ("unsworn", "unknown")]);
+    assert_eq!(explained.missing, ["subject.sworn_law_enforcement_officer"]);
+    assert_eq!(explained.reason, Some(reason::DENIED_BY_RULE));
+}
+
 #[test]
 fn few_of_ten_thousand_rules_are_read_and_the_right_one_decides() {
     let mut text = String::new();
@@ -153,4 +217,32 @@ fn few_of_ten_thousand_rules_are_read_and_the_right_one_decides() {
     assert_eq!(rules.permit(&asked).rules(), ["r4231"]);
     let denial = rules.denial(&Request { resource: dataset("owner42.set25"), ..asked });
     assert_eq!(denial.rule, None);
+}
+
+#[test]
+fn ten_thousand_rules_about_one_data_set_are_divided_and_a_stranger_is_told_why() {
+    let mut text = String::new();
+    for number in 0..10_000 {
+        let (agency, role, effect) = (number / 100, number % 100, if number % 7 == 0 { "deny" } else { "allow" });
+        text += &format!(
+            "[[rule]]\nid = \"r{number}\"\neffect = \"{effect}\"\nactions = [\"ask\"]\ndatasets = [\"cbp.crossings\"]\n\
+             subject = {{ agency = {{ equals = \"agency{agency}\" }}, role = {{ equals = \"role{role}\" }} }}\n"
+        );
+    }
+    let rules = Rules::of(&text);
+    assert!(rules.0.index().all().all(|(_, speaking)| speaking.judged_max() <= 8));
+    let asking = |agency: &str, role: &str| Request {
+        subject: Attributes::new().with(attribute::AGENCY, agency).with(attribute::ROLE, role),
+        ..request()
+    };
+    assert_eq!(rules.permit(&asking("agency42", "role31")).rules(), ["r4231"]);
+    let denial = rules.denial(&asking("agency42", "role28"));
+    assert_eq!((denial.reason, denial.rule.as_deref()), (reason::DENIED_BY_RULE, Some("r4228")));
+    for (agency, role) in [("agency100", "role31"), ("agency42", "role100"), ("x", "y")] {
+        let denial = rules.denial(&asking(agency, role));
+        assert_eq!(denial.reason, reason::NO_RULE_ALLOWS, "{agency} {role}");
+        assert!(denial.explanation.contains("must be"), "{}", denial.explanation);
+    }
+    let lacking = Request { subject: Attributes::new().with(attribute::ROLE, "role30"), ..request() };
+    assert_eq!(rules.denial(&lacking).missing, ["subject.agency"]);
 }

@@ -1,12 +1,17 @@
 //! The policy as a whole: ways in which it could fail open, properties, the store, the policies that
 //! come with the project.
 
+mod bundling;
 mod demonstration;
 mod explaining;
 mod failing_closed;
+mod fails_open;
 mod properties;
 mod refusing;
+mod rehearsing;
+mod reviewing;
 mod storing;
+mod writing;
 
 use std::sync::Arc;
 

@@ -147,7 +147,17 @@ fn asked() -> impl Strategy<Value = Asked> {
         .prop_map(|(values, certified, dataset)| Asked { values, certified, dataset })
 }
 
+/// So many that they are divided before they are judged.
+fn many_rules() -> impl Strategy<Value = Vec<Plain>> {
+    proptest::collection::vec(rule(&["allow", "allow", "allow", "deny", "hold"]), 20..60)
+}
+
 proptest! {
+    #[test]
+    fn many_rules_decide_as_a_plain_reading_of_all_of_them(rules in many_rules(), asked in asked()) {
+        prop_assert_eq!(decided(&rules, &asked), plainly(&rules, &asked));
+    }
+
     #[test]
     fn decisions_are_those_of_a_plain_reading(rules in rules(), asked in asked()) {
         prop_assert_eq!(decided(&rules, &asked), plainly(&rules, &asked));

@@ -9,7 +9,7 @@ use super::*;
 use crate::policy::engine::MODEL;
 use crate::policy::{FILE_BYTES_MAX, PolicyStore};
 
-const CASES: &str = r#"
+pub(super) const CASES: &str = r#"
 [subjects.rivera]
 agency = "hsi"
 role = "analyst"
@@ -31,7 +31,7 @@ decision = "allow"
 rule = "analysts"
 "#;
 
-fn directory() -> (TempDir, PathBuf) {
+pub(super) fn directory() -> (TempDir, PathBuf) {
     let root = tempfile::tempdir().unwrap();
     let own = root.path().join("cbp");
     fs::create_dir(&own).unwrap();
@@ -41,7 +41,7 @@ fn directory() -> (TempDir, PathBuf) {
     (root, own)
 }
 
-fn write(directory: &Path, file: &str, text: &str) {
+pub(super) fn write(directory: &Path, file: &str, text: &str) {
     fs::write(directory.join(file), text).unwrap();
 }
 
@@ -140,7 +140,13 @@ fn the_hash_covers_every_file_and_where_each_ends() {
     let (root, own) = directory();
     let store = PolicyStore::open(&own).unwrap();
     let mut seen = vec![store.policy_hash()];
-    for (place, file) in [(root.path(), "model.conf"), (&*own, "rules.toml"), (&*own, "cases.toml")] {
+    write(&own, "schema.toml", "");
+    store.reload().unwrap();
+    seen.push(store.policy_hash());
+    assert_ne!(seen[0], seen[1], "schema.toml");
+    for (place, file) in
+        [(root.path(), "model.conf"), (&*own, "rules.toml"), (&*own, "cases.toml"), (&*own, "schema.toml")]
+    {
         let good = fs::read_to_string(place.join(file)).unwrap();
         write(place, file, &format!("{good}\n# changed"));
         store.reload().unwrap();
