@@ -20,6 +20,7 @@ use tonic::transport::Channel;
 
 use crate::{
     Config,
+    consent::{KeptQuestions, ReleaseQueue},
     contribute::HIDDEN_AMONG_MIN,
     holdings::Holdings,
     identifier::IdentifierType,
@@ -45,6 +46,10 @@ pub(crate) struct Node {
     pub(crate) gateway: FederationClient<Channel>,
     pub(crate) holdings: Holdings,
     pub(crate) quota: Quota,
+    /// Others' questions that wait for people of this agency.
+    pub(crate) releases: ReleaseQueue,
+    /// Questions of this agency's people that owners hold.
+    pub(crate) kept: KeptQuestions,
     pub(crate) replays: ReplayGuard,
     pub(crate) epoch: tokio::sync::Mutex<Epoch>,
     pub(crate) agreed: ArcSwapOption<Agreed>,
@@ -52,6 +57,15 @@ pub(crate) struct Node {
     pub(crate) revealing: Revealing,
     lookups: Mutex<HashMap<QuestionId, (i64, Vec<Tag>)>>,
     contributed: Mutex<HashMap<(QuestionId, usize), Contributed>>,
+}
+
+/// What a node keeps in its state directory.
+pub(crate) struct State {
+    pub(crate) holdings: Holdings,
+    pub(crate) quota: Quota,
+    pub(crate) epoch: Epoch,
+    pub(crate) releases: ReleaseQueue,
+    pub(crate) kept: KeptQuestions,
 }
 
 /// The epoch, once every member has contributed.
@@ -90,9 +104,7 @@ impl Node {
         identity: Arc<Identity>,
         guard: Guard,
         gateway: FederationClient<Channel>,
-        holdings: Holdings,
-        quota: Quota,
-        epoch: Epoch,
+        state: State,
     ) -> Self {
         let clock = guard.clock().clone();
         Self {
@@ -103,9 +115,11 @@ impl Node {
             guard,
             clock,
             gateway,
-            holdings,
-            quota,
-            epoch: tokio::sync::Mutex::new(epoch),
+            holdings: state.holdings,
+            quota: state.quota,
+            releases: state.releases,
+            kept: state.kept,
+            epoch: tokio::sync::Mutex::new(state.epoch),
             agreed: ArcSwapOption::empty(),
             settled: Mutex::default(),
             revealing: Revealing::default(),

@@ -9,8 +9,9 @@ use sallyport_proto::{
     node::v1::{
         AccountRequest, AccountResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse,
         DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse,
-        EpochGreeting, ReadinessRequest, ReadinessResponse, RevealRequest, RevealResponse, SignedMessage,
-        contribution_server::Contribution, desk_server::Desk,
+        EpochGreeting, HeldQuestionsRequest, HeldQuestionsResponse, ReadinessRequest, ReadinessResponse,
+        ReleaseRequest, ReleaseResponse, ReleasesRequest, ReleasesResponse, RevealRequest, RevealResponse,
+        SignedMessage, contribution_server::Contribution, desk_server::Desk,
     },
 };
 use sallyport_trust::{
@@ -18,13 +19,21 @@ use sallyport_trust::{
     guard::{Act, Trail},
     identity::{SpiffeId, peer},
     policy::{Action, Attributes, Context, Request as PolicyRequest, attribute, kind},
-    question::{Question, SignedQuestion},
+    question::SignedQuestion,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::{account, ask, contribute, describe, linkage::evaluate, node::Node, reveal};
+use crate::{
+    account,
+    ask::{self, Asked},
+    consent::{self, decided, held_question, wanted},
+    contribute, describe,
+    linkage::evaluate,
+    node::Node,
+    reveal,
+};
 
 /// Messages of a stream that may wait for their reader.
 const WAITING_MAX: usize = 8;
@@ -85,6 +94,7 @@ async fn deliver(node: &Node, peer: SpiffeId, message: DeliverRequest) -> Result
     let (action, name) = match message.kind() {
         RelayKind::Epoch => (Action::Agree, "epoch"),
         RelayKind::Evaluate => (Action::Evaluate, "tags"),
+        RelayKind::ReleaseStatus => (Action::Catalog, "held questions"),
         RelayKind::Unspecified => {
             return Err(Refusal::bad_input("relay_kind", "The carried message is of no known kind."));
         }
@@ -101,6 +111,9 @@ async fn answer_carried(
     action: Action,
     message: &DeliverRequest,
 ) -> Result<Vec<u8>, Refusal> {
+    if message.kind() == RelayKind::ReleaseStatus {
+        return Ok(consent::answer_status(node, trail, &message.payload)?.encode_to_vec());
+    }
     let request = PolicyRequest {
         subject: Attributes::new().with(attribute::AGENCY, message.from.clone()).with(attribute::ROLE, "node"),
         resource: Attributes::new().with(attribute::KIND, kind::LINKAGE).with(attribute::OWNER, node.agency.clone()),
@@ -124,6 +137,26 @@ async fn answer_carried(
     Ok(evaluate::evaluate(agreed.keys.clone(), wanted, left).await?.encode_to_vec())
 }
 
+/// A new question, or an own one that an owner held.
+fn asked(node: &Node, peer: &SpiffeId, request: DeskAskRequest) -> Result<Asked, Refusal> {
+    match request.question {
+        Some(question) if request.completes.is_empty() => {
+            Ok(Asked { question: question.try_into()?, lookup: request.lookup, completes: None })
+        }
+        None if !request.completes.is_empty() && request.lookup.is_empty() => {
+            let kept = node.kept.find(&peer.to_string(), &request.completes, node.clock.now_ms())?;
+            Ok(Asked { question: kept.question()?, lookup: kept.lookup.clone(), completes: Some(kept) })
+        }
+        None if request.completes.is_empty() => {
+            Err(Refusal::bad_input("question_missing", "The request holds no question."))
+        }
+        _ => Err(Refusal::bad_input(
+            "completes_alone",
+            "A held question is completed as it was asked: name its id alone.",
+        )),
+    }
+}
+
 pub(crate) struct DeskService(pub(crate) Arc<Node>);
 
 #[tonic::async_trait]
@@ -132,14 +165,11 @@ impl Desk for DeskService {
 
     async fn ask(&self, request: Request<DeskAskRequest>) -> Result<Response<Self::AskStream>, Status> {
         let peer = peer(&request)?;
-        let request = request.into_inner();
-        let question =
-            request.question.ok_or_else(|| Refusal::bad_input("question_missing", "The request holds no question."))?;
-        let question = Question::try_from(question)?;
+        let asked = asked(&self.0, &peer, request.into_inner())?;
         let (events, stream) = mpsc::channel(WAITING_MAX);
         let node = self.0.clone();
         tokio::spawn(async move {
-            if let Err(refusal) = ask::ask(node, peer, question, request.lookup, events.clone()).await {
+            if let Err(refusal) = ask::ask(node, peer, asked, events.clone()).await {
                 let _ = events.send(Err(refusal.into())).await;
             }
         });
@@ -163,5 +193,28 @@ impl Desk for DeskService {
             ready: settled.ready,
             waiting_for: settled.waiting_for,
         }))
+    }
+
+    async fn held_questions(
+        &self,
+        request: Request<HeldQuestionsRequest>,
+    ) -> Result<Response<HeldQuestionsResponse>, Status> {
+        let questions = consent::held_questions(&self.0, peer(&request)?).await?;
+        Ok(Response::new(HeldQuestionsResponse { questions }))
+    }
+
+    async fn releases(&self, request: Request<ReleasesRequest>) -> Result<Response<ReleasesResponse>, Status> {
+        let peer = peer(&request)?;
+        let (held, more) = consent::list(&self.0, peer, wanted(request.into_inner())).await?;
+        let now_ms = self.0.clock.now_ms();
+        let questions = held.into_iter().map(|held| held_question(held, now_ms)).collect();
+        Ok(Response::new(ReleasesResponse { questions, more: more as u32 }))
+    }
+
+    async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
+        let peer = peer(&request)?;
+        let held = consent::decide(&self.0, peer, decided(request.into_inner())?).await?;
+        let question = Some(held_question(held, self.0.clock.now_ms()));
+        Ok(Response::new(ReleaseResponse { question }))
     }
 }

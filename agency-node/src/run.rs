@@ -20,12 +20,13 @@ use tokio::net::TcpListener;
 
 use crate::{
     Config,
+    consent::{KeptQuestions, ReleaseQueue},
     holdings::{Holdings, HoldingsError},
     linkage::{
         epoch::{Epoch, EpochError, Terms},
         evaluate::Quota,
     },
-    node::Node,
+    node::{Node, State},
     rpc::{ContributionService, DeskService},
     settle::settle,
 };
@@ -130,12 +131,16 @@ fn open(config: &Config, identity: &Arc<Identity>, clock: Clock) -> Result<Node,
         members: config.federation.members.clone(),
         agency: config.agency.clone(),
     };
-    let epoch = Epoch::open(&config.state, terms)?;
     let quota_directory = config.state.join("quota").join(config.federation.epoch.to_string());
-    let quota = Quota::open(quota_directory, config.federation.evaluations_per_node)?;
-    let holdings = Holdings::open(&config.state, config.dataset.clone())?;
+    let state = State {
+        epoch: Epoch::open(&config.state, terms)?,
+        quota: Quota::open(quota_directory, config.federation.evaluations_per_node)?,
+        holdings: Holdings::open(&config.state, config.dataset.clone())?,
+        releases: ReleaseQueue::open(&config.state)?,
+        kept: KeptQuestions::open(&config.state)?,
+    };
     let gateway_id = SpiffeId { federation, role: Role::Gateway };
     let channel = connect(identity, &config.gateway, &gateway_id, &config.connect)?;
     let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
-    Ok(Node::new(config.clone(), identity.clone(), Guard::new(policy, audit, clock), gateway, holdings, quota, epoch))
+    Ok(Node::new(config.clone(), identity.clone(), Guard::new(policy, audit, clock), gateway, state))
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use indicatif::ProgressBar;
+use sallyport_proto::gateway::v1::Progress;
 use sallyport_trust::question::{Question, QuestionFile, parse_question};
 
 use crate::{answer, desk::Desk, failure::Failure, people::As, terminal};
@@ -21,6 +22,9 @@ pub(crate) struct Arguments {
     /// The question, a TOML file. Without one, the identifiers given are looked up in every data set
     /// that can be asked.
     file: Option<PathBuf>,
+    /// Complete the answer to a question of yours that an owner held: its id, or the first digits.
+    #[arg(long, value_name = "QUESTION_ID", conflicts_with = "file")]
+    complete: Option<String>,
     #[command(flatten)]
     who: As,
     #[command(flatten)]
@@ -33,6 +37,7 @@ pub(crate) struct Arguments {
 enum Asked {
     Question(Box<Question>, Vec<String>),
     LookUp(lookup::LookUp),
+    Held(String),
 }
 
 /// Asks and shows the answer.
@@ -40,43 +45,37 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let from_file = arguments.file.as_deref().map(read).transpose()?;
     let from_file = from_file.map(|text| parse_question(&text)).transpose()?;
     // What is wrong with the words is said before anybody is asked anything.
-    let asked = match from_file {
-        Some(QuestionFile { question, mut lookup }) => {
+    let asked = match (arguments.complete, from_file) {
+        (Some(id), _) => Asked::Held(id),
+        (None, Some(QuestionFile { question, mut lookup })) => {
             lookup.extend(arguments.lookup.identifiers(&question.subject)?);
             Asked::Question(Box::new(question), lookup)
         }
-        None => Asked::LookUp(arguments.lookup.without_file()?),
+        (None, None) => Asked::LookUp(arguments.lookup.without_file()?),
     };
     let mut desk = Desk::of(&arguments.who.person()?)?;
-    let (question, lookup) = match asked {
-        Asked::Question(question, lookup) => (*question, lookup),
-        Asked::LookUp(lookup) => lookup.question(&desk.catalog().await?)?,
+    let visible = !arguments.json && std::io::stderr().is_terminal();
+    let bar = if visible { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let progress = |progress: &Progress| {
+        bar.set_message(format!("{} rows joined, {} matches", progress.rows_merged, progress.subjects_matched));
+        bar.tick();
     };
-    let answer = show_progress(&mut desk, &question, lookup, arguments.json).await?;
+    let answer = match asked {
+        Asked::Held(id) => desk.complete(&id, progress).await,
+        Asked::Question(question, lookup) => desk.ask(&question, lookup, progress).await,
+        Asked::LookUp(lookup) => {
+            let (question, lookup) = lookup.question(&desk.catalog().await?)?;
+            desk.ask(&question, lookup, progress).await
+        }
+    };
+    bar.finish_and_clear();
+    let answer = answer?;
     if arguments.json {
         println!("{}", terminal::json(&answer::to_json(&answer)));
     } else {
         answer::print(&answer);
     }
     Ok(())
-}
-
-async fn show_progress(
-    desk: &mut Desk,
-    question: &Question,
-    lookup: Vec<String>,
-    quiet: bool,
-) -> Result<sallyport_proto::node::v1::DeskAnswer, Failure> {
-    let visible = !quiet && std::io::stderr().is_terminal();
-    let bar = if visible { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    let answer = desk
-        .ask(question, lookup, |progress| {
-            bar.set_message(format!("{} rows joined, {} matches", progress.rows_merged, progress.subjects_matched));
-            bar.tick();
-        })
-        .await;
-    bar.finish_and_clear();
-    Ok(answer?)
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use sallyport_proto::{
     gateway::v1::{NodeCatalog, Progress},
     node::v1::{
-        DeskAnswer, DeskAskRequest, DeskCatalogRequest, ReadinessRequest, ReadinessResponse, desk_ask_event::Event,
+        DeskAnswer, DeskAskRequest, DeskCatalogRequest, HeldQuestion, HeldQuestionsRequest, OwnHeldQuestion,
+        ReadinessRequest, ReadinessResponse, ReleaseRequest, ReleasesRequest, ReleasesResponse, desk_ask_event::Event,
         desk_client::DeskClient,
     },
 };
@@ -13,7 +14,7 @@ use sallyport_trust::{
     clock::Clock,
     error::{Kind, Refusal},
     identity::{ConnectSettings, Identity, Role, SpiffeId, connect, refusal_of},
-    question::Question,
+    question::{DEADLINE_MS, Question},
 };
 use tonic::transport::Channel;
 
@@ -43,11 +44,26 @@ impl Desk {
         &mut self,
         question: &Question,
         lookup: Vec<String>,
+        progress: impl FnMut(&Progress),
+    ) -> Result<DeskAnswer, Refusal> {
+        let request = DeskAskRequest { question: Some(question.into()), lookup, ..DeskAskRequest::default() };
+        self.answer(request, question.deadline_ms, progress).await
+    }
+
+    /// Completes an own held question; its deadline is known at the node alone.
+    pub(crate) async fn complete(&mut self, id: &str, progress: impl FnMut(&Progress)) -> Result<DeskAnswer, Refusal> {
+        let request = DeskAskRequest { completes: id.to_owned(), ..DeskAskRequest::default() };
+        self.answer(request, *DEADLINE_MS.end(), progress).await
+    }
+
+    async fn answer(
+        &mut self,
+        request: DeskAskRequest,
+        deadline_ms: u32,
         mut progress: impl FnMut(&Progress),
     ) -> Result<DeskAnswer, Refusal> {
-        let deadline = Duration::from_millis(u64::from(question.deadline_ms)) + Duration::from_secs(5);
-        let mut request = tonic::Request::new(DeskAskRequest { question: Some(question.into()), lookup });
-        request.set_timeout(deadline);
+        let mut request = tonic::Request::new(request);
+        request.set_timeout(Duration::from_millis(u64::from(deadline_ms)) + Duration::from_secs(5));
         let mut events = self.0.ask(request).await.map_err(|status| refusal_of(&status))?.into_inner();
         while let Some(event) = events.message().await.map_err(|status| refusal_of(&status))? {
             match event.event {
@@ -63,6 +79,26 @@ impl Desk {
     pub(crate) async fn catalog(&mut self) -> Result<Vec<NodeCatalog>, Refusal> {
         let answer = self.0.catalog(DeskCatalogRequest {}).await.map_err(|status| refusal_of(&status))?;
         Ok(answer.into_inner().nodes)
+    }
+
+    /// The person's own questions that owners hold.
+    pub(crate) async fn held_questions(&mut self) -> Result<Vec<OwnHeldQuestion>, Refusal> {
+        let answer = self.0.held_questions(HeldQuestionsRequest {}).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner().questions)
+    }
+
+    /// Questions that rules hold for this release officer.
+    pub(crate) async fn releases(&mut self, wanted: ReleasesRequest) -> Result<ReleasesResponse, Refusal> {
+        let answer = self.0.releases(wanted).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
+    }
+
+    /// Grants or refuses one of them; how it stands then.
+    pub(crate) async fn release(&mut self, request: ReleaseRequest) -> Result<HeldQuestion, Refusal> {
+        let answer = self.0.release(request).await.map_err(|status| refusal_of(&status))?;
+        answer.into_inner().question.ok_or_else(|| {
+            Refusal::new(Kind::Unavailable, "answer_missing", "The node ended without an answer; list the queue again.")
+        })
     }
 
     /// How far the node is.

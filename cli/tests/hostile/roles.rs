@@ -5,7 +5,8 @@ use sallyport_proto::{
     gateway::v1::{AskRequest, CatalogRequest, RelayRequest, federation_client::FederationClient},
     node::v1::{
         AccountRequest, ContributeRequest, DeliverRequest, DescribeRequest, DeskAskRequest, DeskCatalogRequest,
-        ReadinessRequest, contribution_client::ContributionClient, desk_client::DeskClient,
+        HeldQuestionsRequest, ReadinessRequest, Refuse, ReleaseRequest, ReleasesRequest,
+        contribution_client::ContributionClient, desk_client::DeskClient, release_request,
     },
 };
 use sallyport_trust::{
@@ -63,11 +64,16 @@ async fn at_the_contribution(channel: Channel) -> Vec<String> {
 async fn at_the_desk(channel: Channel) -> Vec<String> {
     let mut client = DeskClient::new(channel);
     let question: Question = parse_question(QUESTION).unwrap().question;
-    let ask = DeskAskRequest { question: Some((&question).into()), lookup: Vec::new() };
+    let ask = DeskAskRequest { question: Some((&question).into()), ..DeskAskRequest::default() };
+    let verdict = Some(release_request::Verdict::Refuse(Refuse {}));
+    let refuse = ReleaseRequest { id: "0".repeat(16), verdict, reason: "no".to_owned() };
     vec![
         reason_of_stream(client.ask(ask).await).await,
         reason(client.catalog(DeskCatalogRequest {}).await),
         reason(client.readiness(ReadinessRequest {}).await),
+        reason(client.held_questions(HeldQuestionsRequest {}).await),
+        reason(client.releases(ReleasesRequest::default()).await),
+        reason(client.release(refuse).await),
     ]
 }
 
@@ -106,7 +112,7 @@ async fn a_desk_serves_nobody_but_the_agencys_own_people() {
         ("agency-hsi-user-nobody", "person_unknown"),
     ];
     for (who, expected) in strangers {
-        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 3], "{who}");
+        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 6], "{who}");
     }
     node.is_well();
 }
@@ -134,9 +140,9 @@ async fn a_request_without_its_parts_is_refused_by_name() {
     assert_eq!(reason(contribution.describe(DescribeRequest::default()).await), "introduction_unusable");
 
     let mut desk = DeskClient::new(world.channel("agency-hsi-user-rivera", &node));
-    let empty = DeskAskRequest { question: None, lookup: Vec::new() };
+    let empty = DeskAskRequest::default();
     assert_eq!(reason_of_stream(desk.ask(empty).await).await, "question_missing");
     let early = parse_question(QUESTION).unwrap().question;
-    let early = DeskAskRequest { question: Some((&early).into()), lookup: Vec::new() };
+    let early = DeskAskRequest { question: Some((&early).into()), ..DeskAskRequest::default() };
     assert_eq!(reason_of_stream(desk.ask(early).await).await, "epoch_not_agreed");
 }

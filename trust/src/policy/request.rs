@@ -70,8 +70,10 @@ pub mod kind {
     pub const AUDIT: &str = "audit";
     /// Descriptions of data sets.
     pub const CATALOG: &str = "catalog";
+    /// Questions that wait for release; the attribute `dataset` says what they ask.
+    pub const RELEASE: &str = "release";
     /// Every kind; a request of another is denied.
-    pub const ALL: [&str; 5] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG];
+    pub const ALL: [&str; 6] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG, RELEASE];
 }
 
 /// Attributes of a subject or a resource, by name.
@@ -155,6 +157,8 @@ pub enum Action {
     Account,
     /// Read the audit log.
     Audit,
+    /// Read questions that a rule holds for the owner, and grant or refuse them.
+    Release,
 }
 
 impl Action {
@@ -171,6 +175,7 @@ impl Action {
             Action::Catalog => "catalog",
             Action::Account => "account",
             Action::Audit => "audit",
+            Action::Release => "release",
         }
     }
 

@@ -11,6 +11,7 @@ mod relation;
 mod replay;
 mod signed;
 mod wire;
+pub mod words;
 
 use crate::error::Refusal;
 

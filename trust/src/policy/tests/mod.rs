@@ -4,6 +4,7 @@
 mod demonstration;
 mod explaining;
 mod failing_closed;
+mod holding;
 mod properties;
 mod refusing;
 mod storing;
