@@ -66,6 +66,10 @@ fn print(question: &OwnHeldQuestion) {
     for dataset in &question.datasets {
         println!("  {}  {}", terminal::line(&dataset.dataset), terminal::line(&standing(dataset)));
     }
+    let in_state = |state| question.datasets.iter().any(|dataset| dataset.state() == state);
+    if in_state(ReleaseState::Granted) && in_state(ReleaseState::Waiting) {
+        println!("  completing it uses up what is granted for one answer: better wait until all have decided");
+    }
     println!(
         "  complete it until {}: sallyport ask --complete {}\n",
         moment(question.expires_at_ms),

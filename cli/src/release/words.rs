@@ -35,13 +35,13 @@ pub(super) fn print(question: &HeldQuestion) {
         format!("         {}", or_none(&question.reason)),
         format!("what     of {}: {}", question.dataset, sort(question)),
     ];
-    question.parts.iter().for_each(|part| lines.extend(part_lines(part)));
+    question.parts.iter().for_each(|part| lines.extend(part_lines(part, question.looked_up > 0)));
     lines.extend([
         format!(
-            "how much at most {} results, each about a {} that at least {} data sets hold;",
+            "how much the best {} at most, each a {} that at least {} data sets hold,",
             question.maximum_results, question.subject, question.minimum_datasets
         ),
-        format!("         scores in steps of {} thousandths", question.score_step_thousandths),
+        format!("         with scores to the nearest {} thousandths below", question.score_step_thousandths),
         format!("asked    {}, question {}", moment(question.asked_at_ms), question.question_id),
         format!("rule     {}: {} must agree", question.rule, needs(question)),
     ]);
@@ -56,7 +56,7 @@ pub(super) fn print(question: &HeldQuestion) {
     lines.iter().for_each(|line| println!("{}", terminal::line(line)));
 }
 
-fn part_lines(part: &HeldPart) -> Vec<String> {
+fn part_lines(part: &HeldPart, looked_up: bool) -> Vec<String> {
     let mut lines = vec![
         format!("         {}{}", part.measure, in_column(&part.identifier)),
         format!("         {}, {}", part.filter, part.window),
@@ -64,7 +64,8 @@ fn part_lines(part: &HeldPart) -> Vec<String> {
     if !part.relation.is_empty() {
         lines.push(format!("         {}", part.relation));
     }
-    lines.push(format!("         these are {} rows about {} different subjects", part.rows, part.subjects));
+    let among = if looked_up { "it is hidden among" } else { "these are" };
+    lines.push(format!("         {among} {} rows about {} different subjects", part.rows, part.subjects));
     lines
 }
 

@@ -38,9 +38,9 @@ fn start(releases: u32) -> Federation {
     let (crossings, calls, rules) = ([crossings()], calls(), held_by(releases));
     let own = format!("{OPEN_RULES}{OFFICERS}");
     let mut cbp = Agency::new("cbp", CROSSINGS, &crossings);
-    (cbp.rules, cbp.people) = (Some(&rules), &[("novak", "release_officer"), ("silva", "release_officer")]);
+    (cbp.rules, cbp.people) = (Some(rules.as_str()), &[("novak", "release_officer"), ("silva", "release_officer")]);
     let mut hsi = Agency::new("hsi", CALLS, &calls);
-    (hsi.rules, hsi.people) = (Some(&own), &[("hsi-second", "analyst"), ("adeyemi", "release_officer")]);
+    (hsi.rules, hsi.people) = (Some(own.as_str()), &[("hsi-second", "analyst"), ("adeyemi", "release_officer")]);
     Federation::start(&[cbp, hsi])
 }
 
@@ -189,7 +189,7 @@ fn shown_in_words(federation: &Federation, held: &Value) {
         "Last seen at the bridge",
         "of cbp.crossings: a ranking of everyone by phone",
         "these are 4 rows about 3 different subjects",
-        "at most 20 results",
+        "the best 20 at most, each a phone that at least 2 data sets hold",
     ] {
         assert!(told.contains(said), "{said}: {told}");
     }
@@ -331,7 +331,7 @@ fn nobody_releases_their_own_question_and_many_completions_share_no_grant() {
         .replace("role = { equals = \"release_officer\" }", "role = { equals = \"analyst\" }")
         .replace("agency = { equals = \"hsi\" }", "agency = { one_of = [\"hsi\", \"cbp\"] }");
     let mut cbp = Agency::new("cbp", CROSSINGS, &crossings);
-    (cbp.rules, cbp.people) = (Some(&rules), &[("cbp-second", "analyst")]);
+    (cbp.rules, cbp.people) = (Some(rules.as_str()), &[("cbp-second", "analyst")]);
     let federation = Federation::start(&[cbp, Agency::new("hsi", CALLS, &calls)]);
     let id = federation.ask("cbp", QUESTION, &[])["complete_with"].as_str().unwrap().to_owned();
     let held = only(waiting(&federation, "cbp-analyst"));

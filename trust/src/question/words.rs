@@ -110,8 +110,8 @@ fn period(minutes: u32) -> String {
     match minutes {
         1 => "within a minute".to_owned(),
         60 => "within an hour".to_owned(),
-        _ if minutes % 1_440 == 0 && minutes > 1_440 => format!("within {} days", minutes / 1_440),
-        _ if minutes % 60 == 0 => format!("within {} hours", minutes / 60),
+        _ if minutes.is_multiple_of(1_440) && minutes > 1_440 => format!("within {} days", minutes / 1_440),
+        _ if minutes.is_multiple_of(60) => format!("within {} hours", minutes / 60),
         _ => format!("within {minutes} minutes"),
     }
 }
