@@ -294,7 +294,7 @@ fn until_answered(federation: &Federation, id: &str) {
 }
 
 #[test]
-fn look_ups_and_relations_wait_as_a_whole() {
+fn look_ups_relations_and_persons_wait_as_a_whole() {
     let federation = start(1);
     let looked_up = federation.ask("hsi", QUESTION, &["--phone", "(603) 903-1234"]);
     let id = looked_up["complete_with"].as_str().unwrap().to_owned();
@@ -320,6 +320,16 @@ fn look_ups_and_relations_wait_as_a_whole() {
     assert_eq!(outcome(&whole, "cbp.crossings")["outcome"], "answered", "{whole}");
     assert_eq!(whole["subjects_matched"], 2);
     assert_eq!(outcome(&complete(&federation, &id), "cbp.crossings")["outcome"], "held");
+
+    // Evidence of persons, which is told after the rows, is told of released questions.
+    let indicators = "[[indicator]]\ndataset = \"cbp.crossings\"\n[[indicator]]\ndataset = \"hsi.cases\"\n";
+    let persons = format!("subject = \"person\"\npurpose = \"border-security\"\n{indicators}");
+    let id = federation.ask("hsi", &persons, &[])["complete_with"].as_str().unwrap().to_owned();
+    let held = waiting(&federation, "novak").into_iter().find(|held| held["question_id"] == id.as_str()).unwrap();
+    assert_eq!((&held["subject"], &held["parts"][0]["rows"]), (&"person".into(), &4.into()));
+    grant(&federation, &held["id"], "novak");
+    let whole = complete(&federation, &id);
+    assert_eq!((&whole["subjects_matched"], &whole["matches"][0]["qe"]), (&1.into(), &1.414.into()), "{whole}");
 }
 
 #[test]
