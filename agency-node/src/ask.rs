@@ -20,58 +20,57 @@ use tokio::{sync::mpsc, time::Instant};
 use tonic::Status;
 
 use crate::{
+    consent::Kept,
     lookup::{LookedUp, look_up},
     node::{Agreed, Node},
-    patterns::{self, WantedPattern},
+    patterns,
     resolve::resolve,
 };
 
 /// Where a question's events go.
 pub(crate) type Events = mpsc::Sender<Result<DeskAskEvent, Status>>;
 
-/// What a person wants to ask.
-pub(crate) enum Wanted {
-    Question(Box<Question>),
-    Pattern(Box<WantedPattern>),
-}
-
-/// What is asked, and the pattern that it was made from.
+/// What a person asks.
 pub(crate) struct Asked {
     pub(crate) question: Question,
+    /// For a look-up.
+    pub(crate) lookup: Vec<String>,
+    /// The held question that it completes, if it is one that is asked again.
+    pub(crate) completes: Option<Kept>,
+    /// The pattern that it was made from, if it was.
     pub(crate) pattern: Option<Pattern>,
 }
 
-/// identify person → obtain the pattern, if one is asked → open audit entry → validate → authorise (own
-/// policy) → sign → gateway → resolve against own records → complete audit → show
-pub(crate) async fn ask(
-    node: Arc<Node>,
-    peer: SpiffeId,
-    wanted: Wanted,
-    lookup: Vec<String>,
-    events: Events,
-) -> Result<(), Refusal> {
+/// identify person → open audit entry → validate → authorise (own policy) → sign → gateway → resolve
+/// against own records → keep if an owner holds it → complete audit → show
+pub(crate) async fn ask(node: Arc<Node>, peer: SpiffeId, asked: Asked, events: Events) -> Result<(), Refusal> {
     let started = Instant::now();
     let asker = node.person(&peer)?;
     let agreed = node.agreed()?;
-    let Asked { question, pattern } = patterns::asked(&node, &peer, wanted).await?;
+    let question = &asked.question;
+    let pattern = asked.pattern.clone();
     let resource = pattern.as_ref().map_or_else(|| "federation".to_owned(), |pattern| pattern.name().to_string());
-    let action = if lookup.is_empty() { Action::Ask } else { Action::LookUp };
-    let request = request(&node, &asker, action, &question);
+    let action = if asked.lookup.is_empty() { Action::Ask } else { Action::LookUp };
+    let request = request(&node, &asker, action, question);
     let looked_up = match action {
-        Action::LookUp => Some(look_up(&node, &peer, &agreed, &request, &question, &lookup).await?),
+        Action::LookUp => Some(look_up(&node, &peer, &agreed, &request, &asked).await?),
         _ => None,
     };
-    let written = write(&node, &agreed, asker, &question, looked_up.as_ref());
+    let range_bits = looked_up.as_ref().map(|looked_up| looked_up.range_bits);
+    let completes = asked.completes.as_ref().map(|kept| kept.id);
+    let written = write(&node, &agreed, asker, question, looked_up.as_ref(), completes);
     let act = Act::by(&peer, action.as_str(), &resource)
         .because(&question.purpose, &question.case_number, &question.reason)
         .about(written.as_ref().ok().map(WrittenQuestion::id));
     let mut trail = node.guard.begin(act).await?;
     let worked = tokio::select! {
-        worked = answer(&node, &mut trail, &request, &question, written, looked_up, &events) => worked,
+        worked = answer(&node, &mut trail, &request, question, written, looked_up, &events) => worked,
         () = events.closed() => Err(Refusal::new(Kind::TimedOut, "cancelled", "The person went away.")),
     };
     let shown = match worked {
-        Ok((id, answer, permit)) => resolve(&node, &agreed, &question, id, answer, &permit).await,
+        Ok((id, answer, permit)) => resolve(&node, &agreed, question, id, answer, &permit)
+            .await
+            .and_then(|shown| keep_if_held(&node, &peer, asked, (id, range_bits), shown)),
         Err(refusal) => Err(refusal),
     };
     let shown = shown.map(|answer| patterns::above_minimum(pattern.as_ref(), &mut trail, answer));
@@ -105,6 +104,7 @@ fn write(
     asker: Asker,
     question: &Question,
     looked_up: Option<&LookedUp>,
+    completes: Option<QuestionId>,
 ) -> Result<WrittenQuestion, Refusal> {
     let circumstances = Circumstances {
         federation: node.identity.id().federation.clone(),
@@ -113,8 +113,26 @@ fn write(
         asker,
         issued_at_ms: node.clock.now_ms(),
         lookup: looked_up.map(|looked_up| looked_up.ranges.clone()),
+        completes,
     };
     WrittenQuestion::write(question, circumstances)
+}
+
+/// A question of which an owner holds a part is kept, for the person to complete.
+fn keep_if_held(
+    node: &Node,
+    peer: &SpiffeId,
+    asked: Asked,
+    (id, range_bits): (QuestionId, Option<u32>),
+    shown: DeskAnswer,
+) -> Result<DeskAnswer, Refusal> {
+    let now_ms = node.clock.now_ms();
+    let kept = asked
+        .completes
+        .unwrap_or_else(|| Kept::new(peer.to_string(), &asked.question, asked.lookup, range_bits, id, now_ms));
+    let first_id = kept.id.to_string();
+    let held = node.kept.note(kept, &shown.coverage, now_ms)?;
+    Ok(DeskAnswer { complete_with: if held { first_id } else { String::new() }, ..shown })
 }
 
 async fn answer(

@@ -16,7 +16,7 @@ use sallyport_proto::{
 };
 use sallyport_trust::{
     error::{Kind, Refusal},
-    guard::{Act, Trail},
+    guard::{Act, Ruled, Trail},
     identity::SpiffeId,
     policy::{Action, Attributes, Permit, attribute, kind},
     question::{Header, Indicator, OpenedIndicator, OpenedQuestion, SignedQuestion},
@@ -25,12 +25,14 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::{
+    consent::{self, Consent},
     dataset::Dataset,
     history::history,
     holdings::{Held, Holding, HoldingsError, Scan},
     identifier::IdentifierType,
     link::{self, Side},
     node::{Agreed, Node, own_list_elsewhere},
+    reveal,
 };
 
 /// Rows in one message: 64 KiB.
@@ -41,8 +43,8 @@ pub(crate) const HIDDEN_AMONG_MIN: usize = 100;
 /// Where the rows go.
 pub(crate) type Rows = mpsc::Sender<Result<Contributed, Status>>;
 
-/// identify gateway → open audit entry → verify signature, freshness, nonce → authorise → scan → key,
-/// sort, seal, stream → complete audit → close the stream
+/// identify gateway → open audit entry → verify signature, freshness, nonce → authorise, or wait for
+/// release → scan → use up the release → key, sort, seal, stream → complete audit → close the stream
 pub(crate) async fn contribute(
     node: Arc<Node>,
     peer: SpiffeId,
@@ -70,23 +72,17 @@ async fn answer(node: &Arc<Node>, signed: &SignedQuestion, trail: &mut Trail, ro
         return Err(node.epoch_differs());
     }
     let share_point = question.header.commitments[index].share_point;
-    let work = match part {
-        OpenedIndicator::OwnList => Work::Plain(own_list(node, &question)?),
-        OpenedIndicator::Dataset(indicator) if question.header.is_of_persons() => {
-            let permit = authorise(node, trail, &question.header, indicator)?;
-            let persons = link::persons(node, &agreed, &question, indicator, share_point, &permit).await?;
-            node.revealing.keep(question.id, index, node.clock.now_ms(), persons.evidence);
-            let preamble = link_preamble(node, indicator, &persons.side, &permit)?;
-            Work::Link(Preamble { records: persons.records, once: persons.once, ..preamble }, Box::new(persons.side))
-        }
-        OpenedIndicator::Dataset(indicator) => {
-            let permit = authorise(node, trail, &question.header, indicator)?;
-            Work::Plain(scan(node, &agreed, &question, indicator, &permit).await?)
-        }
-        OpenedIndicator::Link(part) => {
-            let permit = authorise(node, trail, &question.header, &part.indicator)?;
-            let side = link::side(node, &agreed, &question, part, share_point, &permit).await?;
-            Work::Link(link_preamble(node, &part.indicator, &side, &permit)?, Box::new(side))
+    let work = match part.indicator() {
+        None => Work::Plain(own_list(node, &question)?),
+        Some(indicator) => {
+            let consent = authorise(node, trail, &agreed, &question, (part, indicator)).await?;
+            let (work, evidence) =
+                read(node, &agreed, &question, (part, indicator), share_point, &consent.permit).await?;
+            consent.use_up(node, question.id)?;
+            if let Some(evidence) = evidence {
+                node.revealing.keep(question.id, index, node.clock.now_ms(), evidence);
+            }
+            work
         }
     };
     node.remember(&question, index);
@@ -122,7 +118,37 @@ fn only_part(question: &OpenedQuestion) -> Result<(usize, &OpenedIndicator), Ref
     }
 }
 
-fn authorise(node: &Node, trail: &mut Trail, header: &Header, indicator: &Indicator) -> Result<Permit, Refusal> {
+/// What the part asks of its data set; and, of persons, the evidence that is told later.
+async fn read(
+    node: &Arc<Node>,
+    agreed: &Agreed,
+    question: &OpenedQuestion,
+    (part, indicator): (&OpenedIndicator, &Indicator),
+    share_point: u8,
+    permit: &Permit,
+) -> Result<(Work, Option<reveal::Evidence>), Refusal> {
+    if let OpenedIndicator::Link(link) = part {
+        let side = link::side(node, agreed, question, link, share_point, permit).await?;
+        return Ok((Work::Link(link_preamble(node, indicator, &side, permit)?, Box::new(side)), None));
+    }
+    if question.header.is_of_persons() {
+        let persons = link::persons(node, agreed, question, indicator, share_point, permit).await?;
+        let preamble = link_preamble(node, indicator, &persons.side, permit)?;
+        let preamble = Preamble { records: persons.records, once: persons.once, ..preamble };
+        return Ok((Work::Link(preamble, Box::new(persons.side)), Some(persons.evidence)));
+    }
+    Ok((Work::Plain(scan(node, agreed, question, indicator, permit).await?), None))
+}
+
+/// The owner's policy decides; what a rule holds needs a release.
+async fn authorise(
+    node: &Arc<Node>,
+    trail: &mut Trail,
+    agreed: &Agreed,
+    question: &OpenedQuestion,
+    (part, indicator): (&OpenedIndicator, &Indicator),
+) -> Result<Consent, Refusal> {
+    let header = &question.header;
     let dataset = node.holdings.dataset(&indicator.dataset)?;
     let action = if header.is_lookup() { Action::LookUp } else { Action::Ask };
     let resource = Attributes::new()
@@ -130,7 +156,10 @@ fn authorise(node: &Node, trail: &mut Trail, header: &Header, indicator: &Indica
         .with(attribute::OWNER, node.agency.clone())
         .with(attribute::DATASET, indicator.dataset.clone())
         .with(attribute::SENSITIVITY, dataset.sensitivity.name());
-    node.guard.authorise(trail, &header.policy_request(action, resource, node.clock.now_ms()))
+    match node.guard.rule(trail, &header.policy_request(action, resource, node.clock.now_ms()))? {
+        Ruled::Allowed(permit) => Ok(Consent::not_needed(permit)),
+        Ruled::Held(hold) => consent::released(node, trail, agreed, question, (part, indicator), hold).await,
+    }
 }
 
 type Subjects = Vec<(crate::linkage::oprf::Tag, Evidence)>;

@@ -14,6 +14,8 @@ use sallyport_trust::{
 };
 
 use crate::{
+    ask::Asked,
+    consent::Kept,
     contribute::HIDDEN_AMONG_MIN,
     describe,
     identifier::{Canonical, Context, IdentifierType, canonicalise},
@@ -28,6 +30,8 @@ const HIDDEN_AMONG_AIM: u64 = 2 * HIDDEN_AMONG_MIN as u64 + 56;
 pub(crate) struct LookedUp {
     pub(crate) tags: Vec<Tag>,
     pub(crate) ranges: Vec<LocatorRange>,
+    /// How many bits every range has.
+    pub(crate) range_bits: u32,
 }
 
 /// Canonical forms, tags (asking the other nodes for those that are not kept) and hiding ranges, under
@@ -37,18 +41,23 @@ pub(crate) async fn look_up(
     peer: &SpiffeId,
     agreed: &Agreed,
     request: &Request,
-    question: &Question,
-    raw: &[String],
+    asked: &Asked,
 ) -> Result<LookedUp, Refusal> {
+    let question = &asked.question;
     let act = Act::by(peer, "tag", "look-up").because(&question.purpose, &question.case_number, &question.reason);
     let mut trail = node.guard.begin(act).await?;
     let worked = async {
-        let (kind, identifiers) = canonical(node, question, raw)?;
+        let (kind, identifiers) = canonical(node, question, &asked.lookup)?;
         let _permit = node.guard.authorise(&mut trail, request)?;
         trail.count("identifiers", identifiers.len() as u64);
         let tags = tags(node, agreed, kind, identifiers).await?;
-        // Where only relations rank, others look at all of their subjects.
-        let bits = if question.is_linked_only() { 0 } else { range_bits(node, peer, question).await? };
+        let bits = match &asked.completes {
+            // Other ranges would be another question.
+            Some(Kept { range_bits: Some(bits), .. }) => *bits,
+            // Where only relations rank, others look at all of their subjects.
+            _ if question.is_linked_only() => 0,
+            _ => range_bits(node, peer, question).await?,
+        };
         let mut ranges: Vec<LocatorRange> = agreed
             .locators
             .of(&tags)
@@ -57,7 +66,7 @@ pub(crate) async fn look_up(
             .collect();
         ranges.sort_unstable();
         ranges.dedup();
-        Ok(LookedUp { tags, ranges })
+        Ok(LookedUp { tags, ranges, range_bits: bits })
     }
     .await;
     trail.complete(worked.as_ref().err()).await?;

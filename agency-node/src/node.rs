@@ -20,6 +20,7 @@ use tonic::transport::Channel;
 
 use crate::{
     Config,
+    consent::{KeptQuestions, ReleaseQueue},
     contribute::HIDDEN_AMONG_MIN,
     holdings::Holdings,
     identifier::IdentifierType,
@@ -47,6 +48,10 @@ pub(crate) struct Node {
     pub(crate) holdings: Holdings,
     pub(crate) patterns: PatternStore,
     pub(crate) quota: Quota,
+    /// Others' questions that wait for people of this agency.
+    pub(crate) releases: ReleaseQueue,
+    /// Questions of this agency's people that owners hold.
+    pub(crate) kept: KeptQuestions,
     pub(crate) replays: ReplayGuard,
     pub(crate) epoch: tokio::sync::Mutex<Epoch>,
     pub(crate) agreed: ArcSwapOption<Agreed>,
@@ -62,6 +67,8 @@ pub(crate) struct State {
     pub(crate) patterns: PatternStore,
     pub(crate) quota: Quota,
     pub(crate) epoch: Epoch,
+    pub(crate) releases: ReleaseQueue,
+    pub(crate) kept: KeptQuestions,
 }
 
 /// The epoch, once every member has contributed.
@@ -114,6 +121,8 @@ impl Node {
             holdings: state.holdings,
             patterns: state.patterns,
             quota: state.quota,
+            releases: state.releases,
+            kept: state.kept,
             epoch: tokio::sync::Mutex::new(state.epoch),
             agreed: ArcSwapOption::empty(),
             settled: Mutex::default(),

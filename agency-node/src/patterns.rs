@@ -22,11 +22,7 @@ use sallyport_trust::{
     question::{Asker, Pattern, PatternName, SignedPattern, Why},
 };
 
-use crate::{
-    ask::{Asked, Wanted},
-    describe,
-    node::Node,
-};
+use crate::{ask::Asked, describe, node::Node};
 
 pub(crate) use store::PatternStore;
 
@@ -141,13 +137,13 @@ impl TryFrom<AskPattern> for WantedPattern {
     }
 }
 
-/// What is asked: a person's own question as it is, or the question that a pattern makes of what the
-/// person gave.
-pub(crate) async fn asked(node: &Node, peer: &SpiffeId, wanted: Wanted) -> Result<Asked, Refusal> {
-    let wanted = match wanted {
-        Wanted::Question(question) => return Ok(Asked { question: *question, pattern: None }),
-        Wanted::Pattern(wanted) => wanted,
-    };
+/// What is asked: the question that a pattern makes of what the person gave.
+pub(crate) async fn asked(
+    node: &Node,
+    peer: &SpiffeId,
+    wanted: WantedPattern,
+    lookup: Vec<String>,
+) -> Result<Asked, Refusal> {
     let pattern = obtain(node, peer, &wanted).await?;
     let subject = &pattern.summary().subject;
     if !wanted.lookup_type.is_empty() && wanted.lookup_type != *subject {
@@ -157,7 +153,7 @@ pub(crate) async fn asked(node: &Node, peer: &SpiffeId, wanted: Wanted) -> Resul
         ));
     }
     let question = pattern.question(&wanted.why, node.clock.now_ms(), wanted.as_of_ms)?;
-    Ok(Asked { question, pattern: Some(pattern) })
+    Ok(Asked { question, lookup, completes: None, pattern: Some(pattern) })
 }
 
 /// open audit entry → take from the owner's catalog or from the file → verify → complete audit

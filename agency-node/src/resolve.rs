@@ -38,10 +38,9 @@ pub(crate) async fn resolve(
         matches,
         coverage: answer.coverage,
         subjects_matched: answer.subjects_matched,
-        elapsed_ms: 0,
         ranks_objects: question.rank_contacts,
         comparisons: answer.comparisons.iter().map(|told| comparison(question, told)).collect(),
-        pattern: None,
+        ..DeskAnswer::default()
     })
 }
 

@@ -9,7 +9,8 @@ use sallyport_proto::{
     node::v1::{
         AccountRequest, AccountResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse,
         DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse,
-        EpochGreeting, PublishPatternRequest, PublishPatternResponse, ReadinessRequest, ReadinessResponse,
+        EpochGreeting, HeldQuestionsRequest, HeldQuestionsResponse, PublishPatternRequest, PublishPatternResponse,
+        ReadinessRequest, ReadinessResponse, ReleaseRequest, ReleaseResponse, ReleasesRequest, ReleasesResponse,
         RevealRequest, RevealResponse, SignedMessage, contribution_server::Contribution, desk_server::Desk,
     },
 };
@@ -18,7 +19,7 @@ use sallyport_trust::{
     guard::{Act, Trail},
     identity::{SpiffeId, peer},
     policy::{Action, Attributes, Context, Request as PolicyRequest, attribute, kind},
-    question::{Question, SignedQuestion},
+    question::SignedQuestion,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -26,11 +27,13 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     account,
-    ask::{self, Wanted},
+    ask::{self, Asked},
+    consent::{self, decided, held_question, wanted},
     contribute, describe,
     linkage::evaluate,
     node::Node,
-    patterns, reveal,
+    patterns::{self, WantedPattern},
+    reveal,
 };
 
 /// Messages of a stream that may wait for their reader.
@@ -91,6 +94,7 @@ async fn deliver(node: &Node, peer: SpiffeId, message: DeliverRequest) -> Result
     let (action, name) = match message.kind() {
         RelayKind::Epoch => (Action::Agree, "epoch"),
         RelayKind::Evaluate => (Action::Evaluate, "tags"),
+        RelayKind::ReleaseStatus => (Action::Catalog, "held questions"),
         RelayKind::Unspecified => {
             return Err(Refusal::bad_input("relay_kind", "The carried message is of no known kind."));
         }
@@ -107,6 +111,9 @@ async fn answer_carried(
     action: Action,
     message: &DeliverRequest,
 ) -> Result<Vec<u8>, Refusal> {
+    if message.kind() == RelayKind::ReleaseStatus {
+        return Ok(consent::answer_status(node, trail, &message.payload)?.encode_to_vec());
+    }
     let request = PolicyRequest {
         subject: Attributes::new().with(attribute::AGENCY, message.from.clone()).with(attribute::ROLE, "node"),
         resource: Attributes::new().with(attribute::KIND, kind::LINKAGE).with(attribute::OWNER, node.agency.clone()),
@@ -130,6 +137,27 @@ async fn answer_carried(
     Ok(evaluate::evaluate(agreed.keys.clone(), wanted, left).await?.encode_to_vec())
 }
 
+/// A new question, a pattern, or an own question that an owner held.
+async fn asked(node: &Node, peer: &SpiffeId, request: DeskAskRequest) -> Result<Asked, Refusal> {
+    let DeskAskRequest { question, lookup, completes, pattern } = request;
+    match (question, pattern, completes.as_str()) {
+        (Some(question), None, "") => {
+            Ok(Asked { question: question.try_into()?, lookup, completes: None, pattern: None })
+        }
+        (None, Some(wanted), "") => patterns::asked(node, peer, WantedPattern::try_from(wanted)?, lookup).await,
+        (None, None, "") => Err(Refusal::bad_input("question_missing", "Ask one question, or one pattern.")),
+        (None, None, id) if lookup.is_empty() => {
+            let kept = node.kept.find(&peer.to_string(), id, node.clock.now_ms())?;
+            Ok(Asked { question: kept.question()?, lookup: kept.lookup.clone(), completes: Some(kept), pattern: None })
+        }
+        (Some(_), Some(_), "") => Err(Refusal::bad_input("question_missing", "Ask one question, or one pattern.")),
+        _ => Err(Refusal::bad_input(
+            "completes_alone",
+            "A held question is completed as it was asked: name its id alone.",
+        )),
+    }
+}
+
 pub(crate) struct DeskService(pub(crate) Arc<Node>);
 
 #[tonic::async_trait]
@@ -138,18 +166,11 @@ impl Desk for DeskService {
 
     async fn ask(&self, request: Request<DeskAskRequest>) -> Result<Response<Self::AskStream>, Status> {
         let peer = peer(&request)?;
-        let request = request.into_inner();
-        let wanted = match (request.question, request.pattern) {
-            (Some(question), None) => Wanted::Question(Box::new(Question::try_from(question)?)),
-            (None, Some(pattern)) => Wanted::Pattern(Box::new(pattern.try_into()?)),
-            _ => {
-                return Err(Refusal::bad_input("question_missing", "Ask one question, or one pattern.").into());
-            }
-        };
+        let asked = asked(&self.0, &peer, request.into_inner()).await?;
         let (events, stream) = mpsc::channel(WAITING_MAX);
         let node = self.0.clone();
         tokio::spawn(async move {
-            if let Err(refusal) = ask::ask(node, peer, wanted, request.lookup, events.clone()).await {
+            if let Err(refusal) = ask::ask(node, peer, asked, events.clone()).await {
                 let _ = events.send(Err(refusal.into())).await;
             }
         });
@@ -181,5 +202,28 @@ impl Desk for DeskService {
             ready: settled.ready,
             waiting_for: settled.waiting_for,
         }))
+    }
+
+    async fn held_questions(
+        &self,
+        request: Request<HeldQuestionsRequest>,
+    ) -> Result<Response<HeldQuestionsResponse>, Status> {
+        let questions = consent::held_questions(&self.0, peer(&request)?).await?;
+        Ok(Response::new(HeldQuestionsResponse { questions }))
+    }
+
+    async fn releases(&self, request: Request<ReleasesRequest>) -> Result<Response<ReleasesResponse>, Status> {
+        let peer = peer(&request)?;
+        let (held, more) = consent::list(&self.0, peer, wanted(request.into_inner())).await?;
+        let now_ms = self.0.clock.now_ms();
+        let questions = held.into_iter().map(|held| held_question(held, now_ms)).collect();
+        Ok(Response::new(ReleasesResponse { questions, more: more as u32 }))
+    }
+
+    async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
+        let peer = peer(&request)?;
+        let held = consent::decide(&self.0, peer, decided(request.into_inner())?).await?;
+        let question = Some(held_question(held, self.0.clock.now_ms()));
+        Ok(Response::new(ReleaseResponse { question }))
     }
 }

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     Config,
+    consent::{KeptQuestions, ReleaseQueue},
     holdings::{Holdings, HoldingsError},
     linkage::{
         epoch::{Epoch, EpochError, Terms},
@@ -144,14 +145,17 @@ fn open(config: &Config, identity: &Arc<Identity>, guard: Guard) -> Result<Node,
         members: config.federation.members.clone(),
         agency: config.agency.clone(),
     };
-    let epoch = Epoch::open(&config.state, terms)?;
     let quota_directory = config.state.join("quota").join(config.federation.epoch.to_string());
-    let quota = Quota::open(quota_directory, config.federation.evaluations_per_node)?;
-    let holdings = Holdings::open(&config.state, config.dataset.clone())?;
-    let patterns = PatternStore::open(config.state.join("patterns"), &config.agency)?;
+    let state = State {
+        epoch: Epoch::open(&config.state, terms)?,
+        quota: Quota::open(quota_directory, config.federation.evaluations_per_node)?,
+        holdings: Holdings::open(&config.state, config.dataset.clone())?,
+        patterns: PatternStore::open(config.state.join("patterns"), &config.agency)?,
+        releases: ReleaseQueue::open(&config.state)?,
+        kept: KeptQuestions::open(&config.state)?,
+    };
     let gateway_id = SpiffeId { federation, role: Role::Gateway };
     let channel = connect(identity, &config.gateway, &gateway_id, &config.connect)?;
     let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
-    let state = State { holdings, patterns, quota, epoch };
     Ok(Node::new(config.clone(), identity.clone(), guard, gateway, state))
 }

@@ -20,6 +20,7 @@ pub(crate) fn to_json(answer: &DeskAnswer) -> Value {
         "comparisons": answer.comparisons.iter().map(comparison_json).collect::<Vec<_>>(),
         "coverage": answer.coverage.iter().map(coverage_json).collect::<Vec<_>>(),
         "elapsed_ms": answer.elapsed_ms,
+        "complete_with": Some(&answer.complete_with).filter(|id| !id.is_empty()),
         "pattern": answer.pattern.as_ref().map(pattern_json),
     })
 }
@@ -149,6 +150,13 @@ pub(crate) fn print(answer: &DeskAnswer) {
         terminal::line(answer.question_id.get(..12).unwrap_or_default()),
         answer.elapsed_ms
     );
+    if !answer.complete_with.is_empty() {
+        println!(
+            "\nPeople of the owners decide about what is held. `sallyport held` tells when they have; complete the answer \
+             then:\n  sallyport ask --complete {}",
+            terminal::line(&answer.complete_with)
+        );
+    }
 }
 
 /// A column of the table: its head, and what stands in it of a match, if anything.

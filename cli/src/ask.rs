@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// The question, a TOML file. Without one, the identifiers given are looked up in every data set
     /// that can be asked.
     file: Option<PathBuf>,
+    /// Complete the answer to a question of yours that an owner held: its id, or the first digits.
+    #[arg(long, value_name = "QUESTION_ID", conflicts_with = "file")]
+    complete: Option<String>,
     #[command(flatten)]
     who: As,
     #[command(flatten)]
@@ -38,6 +41,7 @@ pub(crate) struct Arguments {
 enum Asked {
     Question(Box<Question>, Vec<String>),
     LookUp(lookup::LookUp),
+    Held(String),
 }
 
 /// Asks and shows the answer.
@@ -45,19 +49,25 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let from_file = arguments.file.as_deref().map(read).transpose()?;
     let from_file = from_file.map(|text| parse_question(&text, Clock::system().now_ms())).transpose()?;
     // What is wrong with the words is said before anybody is asked anything.
-    let asked = match from_file {
-        Some(QuestionFile { question, mut lookup }) => {
+    let asked = match (arguments.complete, from_file) {
+        (Some(id), _) => Asked::Held(id),
+        (None, Some(QuestionFile { question, mut lookup })) => {
             lookup.extend(arguments.lookup.identifiers(&question.subject)?);
             Asked::Question(Box::new(question), lookup)
         }
-        None => Asked::LookUp(arguments.lookup.without_file()?),
+        (None, None) => Asked::LookUp(arguments.lookup.without_file()?),
     };
     let mut desk = Desk::of(&arguments.who.person()?)?;
-    let (question, lookup) = match asked {
-        Asked::Question(question, lookup) => (*question, lookup),
-        Asked::LookUp(lookup) => lookup.question(&desk.catalog().await?)?,
-    };
-    show(arguments.json, |progress| desk.ask(&question, lookup, progress)).await
+    match asked {
+        Asked::Held(id) => show(arguments.json, |progress| desk.complete(&id, progress)).await,
+        Asked::Question(question, lookup) => {
+            show(arguments.json, |progress| desk.ask(&question, lookup, progress)).await
+        }
+        Asked::LookUp(lookup) => {
+            let (question, lookup) = lookup.question(&desk.catalog().await?)?;
+            show(arguments.json, |progress| desk.ask(&question, lookup, progress)).await
+        }
+    }
 }
 
 /// Waits for an answer while its progress is shown, then shows it.

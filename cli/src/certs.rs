@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     #[arg(long = "agency", value_name = "AGENCY", default_values = crate::federation::AGENCIES)]
     agencies: Vec<String>,
     /// People, as AGENCY/NAME.
-    #[arg(long = "user", value_name = "AGENCY/NAME", default_values = ["hsi/rivera", "cbp/okafor", "acme/lind"])]
+    #[arg(long = "user", value_name = "AGENCY/NAME", default_values = ["hsi/rivera", "hsi/adeyemi", "cbp/okafor", "cbp/novak", "acme/lind", "acme/silva"])]
     users: Vec<String>,
     /// Auditors.
     #[arg(long = "auditor", value_name = "NAME", default_values = ["chen"])]

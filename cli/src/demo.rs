@@ -54,7 +54,7 @@ const PATTERN: (&str, &str) = ("pattern.toml", include_str!("../demo/pattern.tom
 const DATASETS: [&str; 3] =
     [include_str!("../demo/hsi.toml"), include_str!("../demo/cbp.toml"), include_str!("../demo/acme.toml")];
 /// Who asks at each of [`AGENCIES`], and what their agency vouches for.
-const PEOPLE: [(&str, &str); 3] = [
+const ASKERS: [(&str, &str); 3] = [
     (
         "rivera",
         "role = \"analyst\"\nemployer_name = \"Homeland Security Investigations\"\n\
@@ -67,6 +67,9 @@ const PEOPLE: [(&str, &str); 3] = [
     ),
     ("lind", "role = \"dispatcher\"\nemployer_name = \"Acme Freight\"\n"),
 ];
+/// Who decides at each of them about questions that a rule holds.
+const RELEASE_OFFICERS: [&str; 3] = ["adeyemi", "novak", "silva"];
+const RELEASE_OFFICER: &str = "role = \"release_officer\"\n";
 
 /// The policies that the demonstration's parties start with, as they stand in the repository.
 const POLICIES: [(&str, &str); 10] = [
@@ -109,7 +112,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     write_policies(&directory)?;
     let mut federation = start(&directory)?;
     story.step("certificates made; gateway, hsi, cbp and acme listen under mutual TLS 1.3");
-    let people = PEOPLE.map(|(name, _)| name);
+    let people = ASKERS.map(|(name, _)| name);
     let mut identifiers = 0;
     federation.settled(&people, Duration::from_secs(120), |_, all| identifiers = all).await?;
     story.step(&format!("{identifiers} identifiers tagged by all nodes together, none of them seen by another"));
@@ -194,12 +197,14 @@ fn write_policies(directory: &Path) -> Result<(), Failure> {
 fn start(directory: &Path) -> Result<Federation, Failure> {
     let members: Vec<Member> = AGENCIES
         .iter()
-        .zip(PEOPLE)
+        .zip(ASKERS)
+        .zip(RELEASE_OFFICERS)
         .zip(DATASETS)
-        .map(|((agency, (person, attributes)), datasets)| Member {
+        .map(|(((agency, asker), officer), datasets)| Member {
             agency: (*agency).to_owned(),
-            person: person.to_owned(),
-            attributes: attributes.to_owned(),
+            people: [asker, (officer, RELEASE_OFFICER)]
+                .map(|(name, attributes)| (name.to_owned(), attributes.to_owned()))
+                .to_vec(),
             datasets: datasets.to_owned(),
             policies: directory.join("policies").join(agency),
         })
@@ -283,6 +288,8 @@ fn next_commands(directory: &Path, planted: &[String], when: &str) {
         "  {program} pattern ask hsi.deviating-crossers --as-of 2026-07-01 --purpose counter-narcotics --case CBP-2026-0042 \
          --as okafor{people}"
     );
+    println!("  {program} ask --phone \"{phone}\" --purpose missing-person --case HSI-2026-0118 --as rivera{people}");
+    println!("  {program} release list --as novak{people}");
     println!("  {program} audit verify {shown}/gateway-audit {shown}/hsi/audit");
 }
 

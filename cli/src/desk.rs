@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use sallyport_proto::{
     gateway::v1::{NodeCatalog, Progress},
     node::v1::{
-        AskPattern, DeskAnswer, DeskAskRequest, DeskCatalogRequest, PublishPatternRequest, PublishPatternResponse,
-        ReadinessRequest, ReadinessResponse, desk_ask_event::Event, desk_client::DeskClient,
+        AskPattern, DeskAnswer, DeskAskRequest, DeskCatalogRequest, HeldQuestion, HeldQuestionsRequest,
+        OwnHeldQuestion, PublishPatternRequest, PublishPatternResponse, ReadinessRequest, ReadinessResponse,
+        ReleaseRequest, ReleasesRequest, ReleasesResponse, desk_ask_event::Event, desk_client::DeskClient,
     },
 };
 use sallyport_trust::{
@@ -52,7 +53,7 @@ impl Desk {
         lookup: Vec<String>,
         progress: impl FnMut(&Progress),
     ) -> Result<DeskAnswer, Refusal> {
-        let request = DeskAskRequest { question: Some(question.into()), lookup, pattern: None };
+        let request = DeskAskRequest { question: Some(question.into()), lookup, ..DeskAskRequest::default() };
         self.answer(request, question.deadline_ms, progress).await
     }
 
@@ -63,7 +64,13 @@ impl Desk {
         lookup: Vec<String>,
         progress: impl FnMut(&Progress),
     ) -> Result<DeskAnswer, Refusal> {
-        let request = DeskAskRequest { question: None, lookup, pattern: Some(pattern) };
+        let request = DeskAskRequest { lookup, pattern: Some(pattern), ..DeskAskRequest::default() };
+        self.answer(request, *DEADLINE_MS.end(), progress).await
+    }
+
+    /// Completes an own held question; its deadline is known at the node alone.
+    pub(crate) async fn complete(&mut self, id: &str, progress: impl FnMut(&Progress)) -> Result<DeskAnswer, Refusal> {
+        let request = DeskAskRequest { completes: id.to_owned(), ..DeskAskRequest::default() };
         self.answer(request, *DEADLINE_MS.end(), progress).await
     }
 
@@ -96,6 +103,26 @@ impl Desk {
     pub(crate) async fn publish_pattern(&mut self, text: String) -> Result<PublishPatternResponse, Refusal> {
         let published = self.0.publish_pattern(PublishPatternRequest { text }).await;
         Ok(published.map_err(|status| refusal_of(&status))?.into_inner())
+    }
+
+    /// The person's own questions that owners hold.
+    pub(crate) async fn held_questions(&mut self) -> Result<Vec<OwnHeldQuestion>, Refusal> {
+        let answer = self.0.held_questions(HeldQuestionsRequest {}).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner().questions)
+    }
+
+    /// Questions that rules hold for this release officer.
+    pub(crate) async fn releases(&mut self, wanted: ReleasesRequest) -> Result<ReleasesResponse, Refusal> {
+        let answer = self.0.releases(wanted).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
+    }
+
+    /// Grants or refuses one of them; how it stands then.
+    pub(crate) async fn release(&mut self, request: ReleaseRequest) -> Result<HeldQuestion, Refusal> {
+        let answer = self.0.release(request).await.map_err(|status| refusal_of(&status))?;
+        answer.into_inner().question.ok_or_else(|| {
+            Refusal::new(Kind::Unavailable, "answer_missing", "The node ended without an answer; list the queue again.")
+        })
     }
 
     /// How far the node is.

@@ -30,10 +30,8 @@ pub(crate) const AGENCIES: [&str; 3] = ["hsi", "cbp", "acme"];
 /// One agency's part of a federation to start.
 pub(crate) struct Member {
     pub(crate) agency: String,
-    /// The person who asks at this node.
-    pub(crate) person: String,
-    /// `[person.attributes]` in TOML.
-    pub(crate) attributes: String,
+    /// The people of this node, each with `[person.attributes]` in TOML.
+    pub(crate) people: Vec<(String, String)>,
     /// `[[dataset]]` tables in TOML, files relative to the federation's directory.
     pub(crate) datasets: String,
     /// Directory of the node's policy.
@@ -145,7 +143,9 @@ impl Federation {
         for (member, port) in members.iter().zip(&ports[1..]) {
             let config = node_config(member, *port, ports[0], &names.join(", "));
             write(&self.directory.join(format!("{}.toml", member.agency)), &config)?;
-            people.push(person(member, *port)?);
+            for (name, _) in &member.people {
+                people.push(person(&member.agency, name, *port)?);
+            }
         }
         let people =
             toml::to_string(&People { person: people }).map_err(|error| Failure::machine("people.toml", &error))?;
@@ -240,8 +240,10 @@ struct Tls {
 
 fn certificates(directory: &Path, members: &[Member]) -> Result<(), Failure> {
     let agencies: Vec<&str> = members.iter().map(|member| member.agency.as_str()).collect();
-    let users: Vec<(&str, &str)> =
-        members.iter().map(|member| (member.agency.as_str(), member.person.as_str())).collect();
+    let mut users: Vec<(&str, &str)> = Vec::new();
+    for member in members {
+        users.extend(member.people.iter().map(|(name, _)| (member.agency.as_str(), name.as_str())));
+    }
     let set = DevelopmentSet {
         federation: FEDERATION,
         agencies: &agencies,
@@ -267,23 +269,25 @@ fn gateway_config(policies: &Path, members: &[Member], ports: &[u16]) -> String 
     config
 }
 
-fn person(member: &Member, port: u16) -> Result<Person, Failure> {
-    let files = tls(&format!("agency-{}-user-{}", member.agency, member.person));
+fn person(agency: &str, name: &str, port: u16) -> Result<Person, Failure> {
+    let files = tls(&format!("agency-{agency}-user-{name}"));
     let tls = toml::from_str::<Tls>(&files).map_err(|error| Failure::machine("certificates", &error))?.tls;
-    Ok(Person { name: member.person.clone(), agency: member.agency.clone(), node: format!("127.0.0.1:{port}"), tls })
+    Ok(Person { name: name.to_owned(), agency: agency.to_owned(), node: format!("127.0.0.1:{port}"), tls })
 }
 
 fn node_config(member: &Member, port: u16, gateway_port: u16, members: &str) -> String {
     let agency = &member.agency;
+    let people: String = member
+        .people
+        .iter()
+        .map(|(name, attributes)| format!("[[person]]\nname = \"{name}\"\n[person.attributes]\n{attributes}\n"))
+        .collect();
     format!(
         "agency = \"{agency}\"\nlisten = \"127.0.0.1:{port}\"\ngateway = \"127.0.0.1:{gateway_port}\"\n\
          state = \"{agency}\"\npolicies = {}\ncountry = \"US\"\n\n\
-         [federation]\nepoch = 1\nmembers = [{members}]\n\n{}\n\
-         [[person]]\nname = \"{}\"\n[person.attributes]\n{}\n{}",
+         [federation]\nepoch = 1\nmembers = [{members}]\n\n{}\n{people}\n{}",
         quoted(&member.policies),
         tls(&format!("agency-{agency}-node")),
-        member.person,
-        member.attributes,
         member.datasets,
     )
 }

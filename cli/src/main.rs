@@ -11,9 +11,12 @@ mod desk;
 mod failure;
 mod federation;
 mod generate;
+mod held;
 mod pattern;
 mod people;
+mod people;
 mod policy;
+mod release;
 mod sample;
 mod serve;
 mod terminal;
@@ -39,6 +42,10 @@ enum Command {
     Demo(demo::Arguments),
     /// Ask a question from a file, or look up an identifier.
     Ask(Box<ask::Arguments>),
+    /// List your questions that owners hold, and what became of them.
+    Held(held::Arguments),
+    /// For release officers: decide about questions that rules hold for them.
+    Release(release::Arguments),
     /// Show what can be asked of whom.
     Catalog(catalog::Arguments),
     /// Publish, show and ask patterns: named questions that agencies share.
@@ -69,6 +76,8 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Ask(arguments) => ask::run(*arguments).await,
+            Command::Held(arguments) => held::run(arguments).await,
+            Command::Release(arguments) => release::run(arguments).await,
             Command::Catalog(arguments) => catalog::run(arguments).await,
             Command::Pattern(arguments) => pattern::run(arguments).await,
             Command::Sample(arguments) => generate::run(&arguments),

@@ -10,6 +10,8 @@ mod attacker;
 mod bad_configuration;
 #[path = "hostile/bad_questions.rs"]
 mod bad_questions;
+#[path = "hostile/consent.rs"]
+mod consent;
 #[path = "hostile/dependencies.rs"]
 mod dependencies;
 #[path = "hostile/forgeries.rs"]

@@ -79,13 +79,16 @@ fn without(mut request: Request, name: &str) -> Request {
     request
 }
 
+/// A name, the policy, what is asked of it, and what must come of it.
+type Case<'a> = (&'a str, &'a PolicyStore, Request, fn(&Decision) -> bool);
+
 fn decisions(criterion: &mut Criterion) {
     let allows = |decision: &Decision| matches!(decision, Decision::Allow(_));
     let denies = |decision: &Decision| matches!(decision, Decision::Deny(_));
     let (spread, crowded) = (store(spread), store(crowded));
     let known = request("owner1.set1", "agency2", "role3", "purpose7");
     let fifty = request("owner1.set1", "agency2", "role3", "counter-narcotics");
-    let cases: [(&str, &PolicyStore, Request, fn(&Decision) -> bool); 8] = [
+    let cases: [Case<'_>; 8] = [
         ("spread, allow", &spread, request("owner1.set1", "agency2", "analyst", "review"), allows),
         ("spread, deny by default", &spread, request("owner1.set1", "agency9", "analyst", "review"), denies),
         ("crowded, allow", &crowded, known.clone(), allows),

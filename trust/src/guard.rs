@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     error::{Kind, Refusal},
     identity::SpiffeId,
-    policy::{Decision, Obligations, Permit, PolicyStore, Request},
+    policy::{Decision, Hold, Obligations, Permit, PolicyStore, Request},
     question::{QuestionId, SignedQuestion},
 };
 
@@ -21,6 +21,14 @@ pub struct Guard {
 
 /// What someone is about to do.
 pub struct Act(Opening);
+
+/// What the policy rules on a request that it does not deny.
+pub enum Ruled {
+    /// It may be done.
+    Allowed(Permit),
+    /// It may be done once people of the owner have released it.
+    Held(Hold),
+}
 
 /// An open audit entry and what has come of the work so far.
 pub struct Trail {
@@ -99,16 +107,33 @@ impl Guard {
         Ok(Trail { entry, ruling: None, decided_on: BTreeMap::new(), counts: BTreeMap::new() })
     }
 
-    /// Decides, and writes the decision into the trail.
+    /// Decides, and writes the decision into the trail. For what cannot wait: a hold is a refusal.
     ///
     /// # Errors
     /// The denial with its rule or the missing attribute; `held` when the owner must decide.
     pub fn authorise(&self, trail: &mut Trail, request: &Request) -> Result<Permit, Refusal> {
+        match self.rule(trail, request)? {
+            Ruled::Allowed(permit) => Ok(permit),
+            Ruled::Held(hold) => Err(Refusal::denied(
+                "held",
+                format!(
+                    "Rule {} holds this for people of the owner, and it is nothing that can wait for them.",
+                    hold.rule
+                ),
+            )),
+        }
+    }
+
+    /// Decides, and writes the decision into the trail.
+    ///
+    /// # Errors
+    /// The denial with its rule or the missing attribute.
+    pub fn rule(&self, trail: &mut Trail, request: &Request) -> Result<Ruled, Refusal> {
         trail.decided_on = request.written().unwrap_or_default();
         match self.policy.decide(request) {
             Decision::Allow(permit) => {
                 trail.under(&permit);
-                Ok(permit)
+                Ok(Ruled::Allowed(permit))
             }
             Decision::Deny(denial) => {
                 // Where no rule speaks, it is the lack of one that denies.
@@ -118,15 +143,28 @@ impl Guard {
             }
             Decision::Hold(hold) => {
                 trail.ruling = Some(self.ruling(Recorded::Hold, &hold.rule));
-                Err(Refusal::denied(
-                    "held",
-                    format!(
-                        "Rule {} lets the owner's {} decide; nothing is released until then.",
-                        hold.rule, hold.owner_role
-                    ),
-                ))
+                Ok(Ruled::Held(hold))
             }
         }
+    }
+
+    /// The permit of what was held, once enough people have released it; the trail then says which
+    /// question they released.
+    pub fn release<'a>(
+        &self,
+        trail: &mut Trail,
+        hold: &Hold,
+        question: QuestionId,
+        released_by: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Option<Permit> {
+        let permit = hold.released(released_by)?;
+        trail.under(&permit);
+        if let Some(ruling) = &mut trail.ruling {
+            let releases: u32 = hold.release_by.values().sum();
+            ruling.obligations.insert("releases".to_owned(), releases.to_string());
+            ruling.obligations.insert("released_question".to_owned(), question.to_string());
+        }
+        Some(permit)
     }
 
     fn ruling(&self, decision: Recorded, rule: &str) -> Ruling {

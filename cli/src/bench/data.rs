@@ -91,8 +91,7 @@ pub(super) fn members(directory: &Path, nodes: usize, dataset: &str, kind: &str)
                 file(node, dataset).display()
             );
             Member {
-                person: format!("analyst{}", node + 1),
-                attributes: "role = \"analyst\"\n".to_owned(),
+                people: vec![(format!("analyst{}", node + 1), "role = \"analyst\"\n".to_owned())],
                 policies: directory.join("policies"),
                 agency,
                 datasets,

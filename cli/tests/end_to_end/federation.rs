@@ -79,11 +79,13 @@ pub(crate) struct Agency<'a> {
     pub(crate) files: &'a [(&'a str, String)],
     /// Instead of [`OPEN_RULES`].
     pub(crate) rules: Option<&'a str>,
+    /// Names and roles of people beside the analyst.
+    pub(crate) people: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> Agency<'a> {
     pub(crate) fn new(name: &'a str, datasets: &'a str, files: &'a [(&'a str, String)]) -> Self {
-        Self { name, datasets, files, rules: None }
+        Self { name, datasets, files, rules: None, people: &[] }
     }
 }
 
@@ -126,20 +128,29 @@ impl Federation {
                 fs::write(path.join(file), text).unwrap();
             }
             gateway.push_str(&format!("\n[[node]]\nagency = \"{name}\"\naddress = \"127.0.0.1:{port}\"\n"));
+            let own_people: Vec<(String, &str)> = everybody(agency);
+            let persons: String = own_people
+                .iter()
+                .map(|(person, role)| {
+                    format!("[[person]]\nname = \"{person}\"\n[person.attributes]\nrole = \"{role}\"\n")
+                })
+                .collect();
             let config = format!(
                 "agency = \"{name}\"\nlisten = \"127.0.0.1:{port}\"\ngateway = \"127.0.0.1:{}\"\nstate = \"{name}\"\n\
                  policies = \"policies/{name}\"\ncountry = \"US\"\n[federation]\nepoch = 1\nmembers = [{}]\n{}\n\
-                 [[person]]\nname = \"{name}-analyst\"\n[person.attributes]\nrole = \"analyst\"\n{}",
+                 {persons}{}",
                 ports[0],
                 members.join(", "),
                 tls(&format!("agency-{name}-node")),
                 agency.datasets
             );
             fs::write(path.join(format!("{name}.toml")), config).unwrap();
-            let person = tls(&format!("agency-{name}-user-{name}-analyst")).replace("[tls]", "[person.tls]");
-            people.push_str(&format!(
-                "[[person]]\nname = \"{name}-analyst\"\nagency = \"{name}\"\nnode = \"127.0.0.1:{port}\"\n{person}\n"
-            ));
+            for (person, _) in &own_people {
+                let files = tls(&format!("agency-{name}-user-{person}")).replace("[tls]", "[person.tls]");
+                people.push_str(&format!(
+                    "[[person]]\nname = \"{person}\"\nagency = \"{name}\"\nnode = \"127.0.0.1:{port}\"\n{files}\n"
+                ));
+            }
         }
         fs::write(path.join("gateway.toml"), gateway).unwrap();
         fs::write(path.join("people.toml"), people).unwrap();
@@ -255,6 +266,12 @@ impl Drop for Federation {
     }
 }
 
+/// The agency's analyst and everybody else there, by name and role.
+fn everybody<'a>(agency: &Agency<'a>) -> Vec<(String, &'a str)> {
+    let others = agency.people.iter().map(|(name, role)| ((*name).to_owned(), *role));
+    std::iter::once((format!("{}-analyst", agency.name), "analyst")).chain(others).collect()
+}
+
 pub(crate) fn tls(name: &str) -> String {
     format!(
         "[tls]\ncertificate = \"certs/{name}.pem\"\nkey = \"certs/{name}.key\"\nauthorities = \"certs/authority.pem\"\n"
@@ -265,7 +282,10 @@ fn make_certificates(path: &Path, agencies: &[Agency<'_>]) {
     let mut command = Command::new(PROGRAM);
     command.args(["certs", "--auditor", "chen", "--directory"]).arg(path.join("certs"));
     for agency in agencies {
-        command.args(["--agency", agency.name, "--user", &format!("{0}/{0}-analyst", agency.name)]);
+        command.args(["--agency", agency.name]);
+        for (person, _) in everybody(agency) {
+            command.args(["--user", &format!("{}/{person}", agency.name)]);
+        }
     }
     assert!(command.stdout(Stdio::null()).status().unwrap().success());
 }

@@ -162,6 +162,7 @@ impl Forger {
             asker,
             issued_at_ms: chrono::Utc::now().timestamp_millis(),
             lookup,
+            completes: None,
         };
         let written = WrittenQuestion::write(&parse_question(text, 0).unwrap().question, circumstances).unwrap();
         written.sign(&self.identity).unwrap().into_wire()

@@ -202,7 +202,7 @@ async fn a_home_node_cannot_bend_the_rules_of_a_question() {
     let to_node = world.channel("gateway", &federation.cbp);
     let to_gateway = world.channel("agency-hsi-node", &federation.gateway);
     type Change = fn(&mut pb::QuestionHeader);
-    let bent: [(Change, &str); 9] = [
+    let bent: [(Change, &str); 10] = [
         (|header| header.federation = "elsewhere.demo".to_owned(), "question_wrong_federation"),
         (|header| header.minimum_datasets = 1, "minimum_datasets_too_large"),
         (|header| header.minimum_datasets = 3, "minimum_datasets_too_large"),
@@ -212,6 +212,7 @@ async fn a_home_node_cannot_bend_the_rules_of_a_question() {
         (|header| header.commitments[1].share_point = 33, "question_out_of_bounds"),
         (|header| header.ranges = vec![pb::LocatorRange { bits: 65, prefix: 0 }], "question_out_of_bounds"),
         (|header| header.nonce.truncate(31), "question_incomplete"),
+        (|header| header.completes = vec![7; 31], "question_incomplete"),
     ];
     for (change, reason) in bent {
         assert_eq!(refused(&to_node, &hsi.altered(change)).await, reason);

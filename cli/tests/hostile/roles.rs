@@ -5,7 +5,8 @@ use sallyport_proto::{
     gateway::v1::{AskRequest, CatalogRequest, RelayRequest, federation_client::FederationClient},
     node::v1::{
         AccountRequest, ContributeRequest, DeliverRequest, DescribeRequest, DeskAskRequest, DeskCatalogRequest,
-        PublishPatternRequest, ReadinessRequest, contribution_client::ContributionClient, desk_client::DeskClient,
+        HeldQuestionsRequest, PublishPatternRequest, ReadinessRequest, Refuse, ReleaseRequest, ReleasesRequest,
+        contribution_client::ContributionClient, desk_client::DeskClient, release_request,
     },
 };
 use sallyport_trust::{
@@ -63,12 +64,17 @@ async fn at_the_contribution(channel: Channel) -> Vec<String> {
 async fn at_the_desk(channel: Channel) -> Vec<String> {
     let mut client = DeskClient::new(channel);
     let question: Question = parse_question(QUESTION, 0).unwrap().question;
-    let ask = DeskAskRequest { question: Some((&question).into()), ..Default::default() };
+    let ask = DeskAskRequest { question: Some((&question).into()), ..DeskAskRequest::default() };
+    let verdict = Some(release_request::Verdict::Refuse(Refuse {}));
+    let refuse = ReleaseRequest { id: "0".repeat(16), verdict, reason: "no".to_owned() };
     vec![
         reason_of_stream(client.ask(ask).await).await,
         reason(client.catalog(DeskCatalogRequest {}).await),
         reason(client.publish_pattern(PublishPatternRequest::default()).await),
         reason(client.readiness(ReadinessRequest {}).await),
+        reason(client.held_questions(HeldQuestionsRequest {}).await),
+        reason(client.releases(ReleasesRequest::default()).await),
+        reason(client.release(refuse).await),
     ]
 }
 
@@ -107,7 +113,7 @@ async fn a_desk_serves_nobody_but_the_agencys_own_people() {
         ("agency-hsi-user-nobody", "person_unknown"),
     ];
     for (who, expected) in strangers {
-        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 4], "{who}");
+        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 7], "{who}");
     }
     node.is_well();
 }

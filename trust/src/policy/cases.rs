@@ -115,14 +115,18 @@ impl Case {
             Decision::Deny(denial) if self.missing.as_ref().is_some_and(|missing| *missing != denial.missing) => {
                 differs(&format!("missing ({})", denial.missing.join(", ")))
             }
-            Decision::Allow(permit) if !self.fits(permit.obligations()) => differs("an obligation"),
+            Decision::Allow(permit) if !self.fits(permit.obligations(), None) => differs("an obligation"),
+            Decision::Hold(hold) if !self.fits(hold.obligations(), hold.release_by.values().max()) => {
+                differs("an obligation")
+            }
             _ => Ok(()),
         }
     }
 
-    fn fits(&self, given: Obligations) -> bool {
+    fn fits(&self, given: Obligations, releases: Option<&u32>) -> bool {
         self.obligations.as_ref().is_none_or(|wanted| {
-            wanted.minimum_datasets.is_none_or(|wanted| wanted == given.minimum_datasets)
+            wanted.releases.is_none_or(|wanted| Some(&wanted) == releases)
+                && wanted.minimum_datasets.is_none_or(|wanted| wanted == given.minimum_datasets)
                 && wanted.maximum_results.is_none_or(|wanted| wanted == given.maximum_results)
                 && wanted.score_step_thousandths.is_none_or(|wanted| wanted == given.score_step_thousandths)
                 && wanted.mask.is_none_or(|wanted| wanted == given.mask)

@@ -4,6 +4,7 @@
 //! data or calls another party asks for a permit in its signature, so that forgetting to authorise
 //! does not compile.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -137,15 +138,39 @@ pub mod reason {
     pub const EVALUATION_FAILED: &str = "evaluation_failed";
 }
 
-/// A request that waits for a person of the owner.
+/// A request that waits for people of the owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     /// The first rule, in file order, that asks for a release.
     pub rule: String,
-    /// Role of the person who may release it, at the owner.
-    pub owner_role: String,
-    /// Hash of the policy that decided.
-    pub policy_hash: Arc<str>,
+    /// Roles at the owner whose people must release it, and how many different ones of each.
+    pub release_by: BTreeMap<String, u32>,
+    /// What is permitted once it is released.
+    pub(super) permit: Permit,
+}
+
+impl Hold {
+    /// What an answer must keep to once it is released.
+    pub fn obligations(&self) -> Obligations {
+        self.permit.obligations
+    }
+
+    /// Lets the owner count what the question is about, for its own release officers. Nothing that is
+    /// read under it may leave the owner.
+    pub fn to_count(&self) -> Permit {
+        Permit { action: Action::Release, ..self.permit.clone() }
+    }
+
+    /// The permit, when as many different people of every role have released the question as the rules
+    /// in force ask for. `released_by` names each with the role that they released it in.
+    pub fn released<'a>(&self, released_by: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Permit> {
+        let mut people: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (person, role) in released_by {
+            people.entry(role).or_default().insert(person);
+        }
+        let enough = |role: &str, needed: u32| people.get(role).map_or(0, BTreeSet::len) >= needed as usize;
+        self.release_by.iter().all(|(role, needed)| enough(role, *needed)).then(|| self.permit.clone())
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //! with a reason that a person can act on, or held until a person of the owner releases it. Nothing
 //! is allowed that no rule allows; a deny rule outweighs every other; an attribute that is missing or
 //! of the wrong type never satisfies a condition, and when a deny or a hold rule needs it, the request
-//! is denied. When several rules allow, the strictest of all their obligations holds.
+//! is denied. When several rules allow, the strictest of all their obligations holds; when several
+//! hold, the people whom each of them names must release.
 //!
 //! The way of a decision: `index → casbin over the few rules of the bucket, whose conditions are
 //! compiled Rust → verdict with rule, obligations or explanation`.

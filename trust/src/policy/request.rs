@@ -75,8 +75,10 @@ pub mod kind {
     pub const CATALOG: &str = "catalog";
     /// Named, versioned questions that an agency publishes.
     pub const PATTERN: &str = "pattern";
+    /// Questions that wait for release; the attribute `dataset` says what they ask.
+    pub const RELEASE: &str = "release";
     /// Every kind; a request of another is denied.
-    pub const ALL: [&str; 6] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN];
+    pub const ALL: [&str; 7] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN, RELEASE];
 }
 
 /// Attributes of a subject or a resource, by name.
@@ -164,6 +166,8 @@ pub enum Action {
     Publish,
     /// Find a pattern in its owner's catalog and ask it.
     RunPattern,
+    /// Read questions that a rule holds for the owner, and grant or refuse them.
+    Release,
 }
 
 impl Action {
@@ -182,6 +186,7 @@ impl Action {
             Action::Audit => "audit",
             Action::Publish => "publish",
             Action::RunPattern => "run_pattern",
+            Action::Release => "release",
         }
     }
 

@@ -15,6 +15,8 @@ use super::{Action, Mask, Obligations, PolicyError};
 
 /// Rules in one policy, at most.
 pub const RULES_MAX: usize = 50_000;
+/// People who must release one question, at most.
+const RELEASES_MAX: u32 = 5;
 /// Bytes of a name of a rule, an owner or a data set, at most.
 pub(super) const NAME_BYTES_MAX: usize = 100;
 
@@ -70,6 +72,8 @@ pub(super) struct Rule {
     pub(super) obligations: Obligations,
     /// Who may release what a hold rule holds; empty for other effects.
     pub(super) release_by: String,
+    /// How many different ones of them must.
+    pub(super) releases: u32,
 }
 
 impl Rule {
@@ -192,6 +196,10 @@ impl WrittenRule {
             (_, None) => String::new(),
             (_, Some(_)) => return Err("only a hold rule has `release_by`".to_owned()),
         };
+        let obligations = self.obligations.unwrap_or_default();
+        if self.effect != Effect::Hold && obligations.releases.is_some() {
+            return Err("only a hold rule has `releases`: how many of `release_by` must agree".to_owned());
+        }
         if let Some(name) = ["owner", "dataset"].into_iter().find(|name| self.resource.contains_key(*name)) {
             return Err(format!("name it as `{name}s = [ … ]` beside `actions`, not under [rule.resource]"));
         }
@@ -207,8 +215,9 @@ impl WrittenRule {
             actions,
             scope: scope(self.owners, self.datasets)?,
             conditions,
-            obligations: self.obligations.unwrap_or_default().complete()?,
+            obligations: obligations.complete()?,
             release_by,
+            releases: within("releases", obligations.releases, 1, 1..=RELEASES_MAX)?,
         })
     }
 }
@@ -259,10 +268,12 @@ pub(super) struct WrittenObligations {
     pub(super) maximum_results: Option<u32>,
     pub(super) score_step_thousandths: Option<u32>,
     pub(super) mask: Option<Mask>,
+    /// Hold rules only: how many different people must release.
+    pub(super) releases: Option<u32>,
 }
 
 impl WrittenObligations {
-    fn complete(self) -> Result<Obligations, String> {
+    fn complete(&self) -> Result<Obligations, String> {
         let default = Obligations::DEFAULT;
         Ok(Obligations {
             minimum_datasets: within("minimum_datasets", self.minimum_datasets, default.minimum_datasets, 1..=16)?,

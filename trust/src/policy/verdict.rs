@@ -4,6 +4,7 @@
 //! what does not hold. An allowance is checked against the same compiled rules before a permit is
 //! made, and obligations of all rules that allow are combined to the strictest.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::decision::reason;
@@ -92,23 +93,30 @@ fn grant(judged: &[Judged<'_>], policy_hash: &Arc<str>, request: &Request, targe
     {
         return Decision::Deny(denial);
     }
-    if let Some(rule) = granting.iter().find(|rule| rule.effect == Effect::Hold) {
-        return Decision::Hold(Hold {
-            rule: rule.id.clone(),
-            owner_role: rule.release_by.clone(),
-            policy_hash: Arc::clone(policy_hash),
-        });
+    let Some(obligations) = granting.iter().map(|rule| rule.obligations).reduce(Obligations::strictest) else {
+        return Decision::Deny(evaluation_failed());
+    };
+    let permit = Permit {
+        action: request.action,
+        resource: target.name(),
+        rules: granting.iter().map(|rule| rule.id.clone()).collect(),
+        policy_hash: Arc::clone(policy_hash),
+        obligations,
+    };
+    match granting.iter().find(|rule| rule.effect == Effect::Hold) {
+        Some(first) => Decision::Hold(Hold { rule: first.id.clone(), release_by: release_by(&granting), permit }),
+        None => Decision::Allow(permit),
     }
-    match granting.iter().map(|rule| rule.obligations).reduce(Obligations::strictest) {
-        Some(obligations) => Decision::Allow(Permit {
-            action: request.action,
-            resource: target.name(),
-            rules: granting.iter().map(|rule| rule.id.clone()).collect(),
-            policy_hash: Arc::clone(policy_hash),
-            obligations,
-        }),
-        None => Decision::Deny(evaluation_failed()),
+}
+
+/// Everybody whom a hold rule names, as many of each role as the strictest rule asks for.
+fn release_by(granting: &[&Rule]) -> BTreeMap<String, u32> {
+    let mut needed: BTreeMap<String, u32> = BTreeMap::new();
+    for rule in granting.iter().filter(|rule| rule.effect == Effect::Hold) {
+        let releases = needed.entry(rule.release_by.clone()).or_default();
+        *releases = rule.releases.max(*releases);
     }
+    needed
 }
 
 /// The obligation that the question itself breaks, if any.

@@ -12,6 +12,7 @@ mod relation;
 mod replay;
 mod signed;
 mod wire;
+pub mod words;
 
 use crate::error::Refusal;
 

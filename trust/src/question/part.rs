@@ -17,13 +17,18 @@ pub enum OpenedIndicator {
 }
 
 impl OpenedIndicator {
-    /// The data set that it asks; nothing for the asker's own list.
-    pub fn dataset(&self) -> Option<&str> {
+    /// What it asks of a data set; nothing for the asker's own list.
+    pub fn indicator(&self) -> Option<&Indicator> {
         match self {
-            Self::Dataset(indicator) => Some(&indicator.dataset),
-            Self::Link(part) => Some(&part.indicator.dataset),
+            Self::Dataset(indicator) => Some(indicator),
+            Self::Link(part) => Some(&part.indicator),
             Self::OwnList => None,
         }
+    }
+
+    /// The data set that it asks; nothing for the asker's own list.
+    pub fn dataset(&self) -> Option<&str> {
+        self.indicator().map(|indicator| indicator.dataset.as_str())
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use sallyport_proto::common::v1 as pb;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{INDICATORS_MAX, OpenedIndicator, PERSON, Question, RELATIONS_MAX, TEXT_BYTES_MAX, Window, part};
@@ -31,7 +32,8 @@ const PARTS_MAX: usize = INDICATORS_MAX + 1 + 2 * RELATIONS_MAX;
 pub type Asker = BTreeMap<String, String>;
 
 /// SHA-256 of a question's signed bytes: names the question everywhere, and keys its join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct QuestionId(pub [u8; 32]);
 
 impl QuestionId {
@@ -43,6 +45,39 @@ impl QuestionId {
 impl std::fmt::Display for QuestionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl From<QuestionId> for String {
+    fn from(id: QuestionId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for QuestionId {
+    type Error = Refusal;
+
+    fn try_from(text: String) -> Result<Self, Refusal> {
+        text.parse()
+    }
+}
+
+impl std::str::FromStr for QuestionId {
+    type Err = Refusal;
+
+    /// Reads 64 lower-case hexadecimal digits.
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let half = |digits: &str| {
+            let plain = digits.len() == 32 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            u128::from_str_radix(digits, 16).ok().filter(|_| plain).map(u128::to_be_bytes)
+        };
+        let halves = text.split_at_checked(32).and_then(|(first, second)| Some([half(first)?, half(second)?]));
+        let [first, second] =
+            halves.ok_or_else(|| Refusal::bad_input("question_id", "A question's id has 64 hexadecimal digits."))?;
+        let mut id = [0; 32];
+        id[..16].copy_from_slice(&first);
+        id[16..].copy_from_slice(&second);
+        Ok(Self(id))
     }
 }
 
@@ -84,6 +119,7 @@ pub struct Header {
     pub issued_at_ms: i64,
     pub commitments: Vec<Commitment>,
     pub ranges: Vec<LocatorRange>,
+    pub completes: Option<QuestionId>,
 }
 
 /// A question as its home node writes it, before it is signed.
@@ -106,6 +142,8 @@ pub struct Circumstances {
     pub issued_at_ms: i64,
     /// For a look-up: where its subjects are hidden. The asker's list then is one more indicator.
     pub lookup: Option<Vec<LocatorRange>>,
+    /// The held question that this one asks again.
+    pub completes: Option<QuestionId>,
 }
 
 impl WrittenQuestion {
@@ -143,6 +181,7 @@ impl WrittenQuestion {
             issued_at_ms: circumstances.issued_at_ms,
             commitments,
             ranges: circumstances.lookup.unwrap_or_default(),
+            completes: circumstances.completes,
         };
         Ok(Self { header: pb::QuestionHeader::from(&header).encode_to_vec(), openings })
     }

@@ -6,7 +6,7 @@ use sallyport_proto::common::v1 as pb;
 
 use super::{
     Commitment, Comparison, Header, Indicator, LinkPart, LocatorRange, Measure, OpenedIndicator, Operator, Order,
-    Question, Relation, RelationKind, Trait, Value, Window,
+    Question, QuestionId, Relation, RelationKind, Trait, Value, Window,
 };
 use crate::{error::Refusal, identity::Signature};
 
@@ -284,6 +284,7 @@ impl From<&Header> for pb::QuestionHeader {
                 .iter()
                 .map(|range| pb::LocatorRange { bits: range.bits, prefix: range.prefix })
                 .collect(),
+            completes: header.completes.map(|id| id.0.to_vec()).unwrap_or_default(),
         }
     }
 }
@@ -313,6 +314,10 @@ impl TryFrom<pb::QuestionHeader> for Header {
                 .into_iter()
                 .map(|range| LocatorRange { bits: range.bits, prefix: range.prefix })
                 .collect(),
+            completes: match header.completes.as_slice() {
+                [] => None,
+                id => Some(QuestionId(fixed(id, "completed question")?)),
+            },
         })
     }
 }

@@ -6,6 +6,7 @@ mod demonstration;
 mod explaining;
 mod failing_closed;
 mod fails_open;
+mod holding;
 mod properties;
 mod refusing;
 mod rehearsing;

@@ -1,0 +1,50 @@
+//! How much of a data set a held question is about, for the people who decide.
+
+use std::sync::Arc;
+
+use sallyport_trust::{
+    error::Refusal,
+    policy::Permit,
+    question::{Indicator, OpenedQuestion},
+};
+
+use crate::{
+    holdings::{HoldingsError, RECORD, Scan},
+    identifier::IdentifierType,
+    node::{Agreed, Node},
+};
+
+/// Rows, and different subjects, that the window and the filter leave; for a look-up, among those whom
+/// its ranges hide.
+pub(super) async fn count(
+    node: &Arc<Node>,
+    agreed: &Agreed,
+    question: &OpenedQuestion,
+    indicator: &Indicator,
+    permit: &Permit,
+) -> Result<(u64, u64), Refusal> {
+    let header = &question.header;
+    let mut scan = Scan {
+        identifier: RECORD,
+        window: header.window.and(indicator.window),
+        filter: &indicator.filter,
+        within: None,
+    };
+    let holding = if header.is_of_persons() {
+        node.holdings.fold_records(permit, &indicator.dataset, &scan).await?.1
+    } else {
+        let subject: IdentifierType = header.subject.parse().map_err(|_| {
+            Refusal::bad_input(
+                "subject_unknown",
+                format!("`{}` is no type of identifier that this node knows.", header.subject),
+            )
+        })?;
+        let dataset = node.holdings.dataset(&indicator.dataset)?;
+        let identifier = dataset.identifier_for(subject, &indicator.identifier).map_err(HoldingsError::Identifier)?;
+        let within = header.is_lookup().then(|| node.hidden_among(subject, agreed, &header.ranges));
+        scan.identifier = &identifier.name;
+        scan.within = within.as_deref();
+        node.holdings.fold(permit, &indicator.dataset, &scan).await?
+    };
+    Ok((holding.rows, holding.subjects.len() as u64))
+}
