@@ -151,8 +151,7 @@ fn members(directory: &Path, persons: &Persons) -> Result<Vec<Member>, Failure> 
         }
         out.flush().map_err(|error| failed(&error))?;
         members.push(Member {
-            person: format!("analyst{}", node + 1),
-            attributes: "role = \"analyst\"\n".to_owned(),
+            people: vec![(format!("analyst{}", node + 1), "role = \"analyst\"\n".to_owned())],
             policies: directory.join("policies"),
             datasets: format!(
                 "[[dataset]]\nname = \"{agency}.persons\"\nfiles = [\"{file}\"]\nsensitivity = \"official\"\n\
