@@ -25,6 +25,8 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::{
+    about::About,
+    account,
     dataset::Dataset,
     history::history,
     holdings::{Held, Holding, HoldingsError, Scan},
@@ -41,8 +43,8 @@ pub(crate) const HIDDEN_AMONG_MIN: usize = 100;
 /// Where the rows go.
 pub(crate) type Rows = mpsc::Sender<Result<Contributed, Status>>;
 
-/// identify gateway → open audit entry → verify signature, freshness, nonce → authorise → scan → key,
-/// sort, seal, stream → complete audit → close the stream
+/// identify gateway → open audit entry → verify signature, freshness, nonce → authorise → scan → take from
+/// budgets → key, sort, seal, stream → complete audit → close the stream
 pub(crate) async fn contribute(
     node: Arc<Node>,
     peer: SpiffeId,
@@ -73,27 +75,30 @@ async fn answer(node: &Arc<Node>, signed: &SignedQuestion, trail: &mut Trail, ro
     let work = match part {
         OpenedIndicator::OwnList => Work::Plain(own_list(node, &question)?),
         OpenedIndicator::Dataset(indicator) if question.header.is_of_persons() => {
-            let permit = authorise(node, trail, &question.header, indicator)?;
+            let permit = authorise(node, trail, &question, indicator)?;
             let persons = link::persons(node, &agreed, &question, indicator, share_point, &permit).await?;
             node.revealing.keep(question.id, index, node.clock.now_ms(), persons.evidence);
             let preamble = link_preamble(node, indicator, &persons.side, &permit)?;
             Work::Link(Preamble { records: persons.records, once: persons.once, ..preamble }, Box::new(persons.side))
         }
         OpenedIndicator::Dataset(indicator) => {
-            let permit = authorise(node, trail, &question.header, indicator)?;
+            let permit = authorise(node, trail, &question, indicator)?;
             Work::Plain(scan(node, &agreed, &question, indicator, &permit).await?)
         }
         OpenedIndicator::Link(part) => {
-            let permit = authorise(node, trail, &question.header, &part.indicator)?;
+            let permit = authorise(node, trail, &question, &part.indicator)?;
             let side = link::side(node, &agreed, &question, part, share_point, &permit).await?;
             Work::Link(link_preamble(node, &part.indicator, &side, &permit)?, Box::new(side))
         }
     };
-    node.remember(&question, index);
-    let (preamble, count) = match &work {
+    let left = account::open(node, &question, index).await?;
+    let (mut preamble, count) = match &work {
         Work::Plain((preamble, subjects)) => (preamble.clone(), subjects.len() as u64),
         Work::Link(preamble, side) => (preamble.clone(), side.rows),
     };
+    if let Some(coverage) = &mut preamble.coverage {
+        coverage.budgets = left.into_iter().map(Into::into).collect();
+    }
     trail.count("subjects", count);
     if rows.send(Ok(message(Part::Preamble(preamble)))).await.is_err() {
         return Ok(0);
@@ -122,7 +127,14 @@ fn only_part(question: &OpenedQuestion) -> Result<(usize, &OpenedIndicator), Ref
     }
 }
 
-fn authorise(node: &Node, trail: &mut Trail, header: &Header, indicator: &Indicator) -> Result<Permit, Refusal> {
+/// By the owner's policy, and by whether anything is left of its budgets.
+fn authorise(
+    node: &Node,
+    trail: &mut Trail,
+    question: &OpenedQuestion,
+    indicator: &Indicator,
+) -> Result<Permit, Refusal> {
+    let header = &question.header;
     let dataset = node.holdings.dataset(&indicator.dataset)?;
     let action = if header.is_lookup() { Action::LookUp } else { Action::Ask };
     let resource = Attributes::new()
@@ -130,7 +142,10 @@ fn authorise(node: &Node, trail: &mut Trail, header: &Header, indicator: &Indica
         .with(attribute::OWNER, node.agency.clone())
         .with(attribute::DATASET, indicator.dataset.clone())
         .with(attribute::SENSITIVITY, dataset.sensitivity.name());
-    node.guard.authorise(trail, &header.policy_request(action, resource, node.clock.now_ms()))
+    let now_ms = node.clock.now_ms();
+    let permit = node.guard.authorise(trail, &header.policy_request(action, resource, now_ms))?;
+    node.books.budgets.check(&question.id, &account::asking(header), now_ms)?;
+    Ok(permit)
 }
 
 type Subjects = Vec<(crate::linkage::oprf::Tag, Evidence)>;
@@ -171,6 +186,7 @@ async fn scan(
     };
     let as_of_ms = window.until_ms.unwrap_or(header.issued_at_ms);
     let tags = node.holdings.tags(subject);
+    let over = node.over_budget();
     let mut untagged = 0;
     let evidence = |place: usize, held: &Held| Evidence {
         strength_thousandths: indicator.measure.strength(
@@ -186,13 +202,15 @@ async fn scan(
         .subjects
         .iter()
         .enumerate()
+        .filter(|(_, held)| !over.holds(About::Subject(subject, held.subject)))
         .filter_map(|(place, held)| {
             let tag = tags.as_ref().and_then(|tags| tags.get(held.subject));
             untagged += u64::from(tag.is_none());
             Some((tag?, evidence(place, held)))
         })
         .collect();
-    let told = Told { rows: holding.rows, newest_ms: holding.newest_ms, untagged, unrecorded };
+    let over_budget = over.count(subject);
+    let told = Told { rows: holding.rows, newest_ms: holding.newest_ms, untagged, over_budget, unrecorded };
     Ok((preamble(node, dataset, &identifier.name, told, permit), subjects))
 }
 
@@ -225,6 +243,7 @@ struct Told {
     rows: u64,
     newest_ms: Option<i64>,
     untagged: u64,
+    over_budget: u64,
     unrecorded: Option<String>,
 }
 
@@ -234,6 +253,7 @@ fn link_preamble(node: &Node, indicator: &Indicator, side: &Side, permit: &Permi
         rows: side.rows,
         newest_ms: side.newest_ms,
         untagged: side.untagged,
+        over_budget: side.over_budget,
         unrecorded: side.unrecorded.clone(),
     };
     Ok(preamble(node, dataset, &side.identifier, told, permit))
@@ -245,6 +265,7 @@ fn preamble(node: &Node, dataset: &Dataset, identifier: &str, told: Told, permit
         outcome: Outcome::Answered.into(),
         rows: told.rows,
         untagged: told.untagged,
+        over_budget: told.over_budget,
         unusable: node.holdings.manifest(&dataset.name).map_or(0, |manifest| manifest.lost(identifier)),
         newest_day: told.newest_ms.map(|moment| u32::from(day(moment))),
         gaps: dataset.coverage.gaps.iter().cloned().chain(told.unrecorded).collect(),

@@ -20,11 +20,10 @@ use tokio::net::TcpListener;
 
 use crate::{
     Config,
+    books::Books,
     holdings::{Holdings, HoldingsError},
-    linkage::{
-        epoch::{Epoch, EpochError, Terms},
-        evaluate::Quota,
-    },
+    housekeeping::keep_house,
+    linkage::epoch::{Epoch, EpochError, Terms},
     node::{Node, State},
     patterns::PatternStore,
     rpc::{ContributionService, DeskService},
@@ -103,6 +102,7 @@ pub async fn run(
         listening(address);
     }
     let settling = tokio::spawn(settle(node.clone()));
+    let housekeeping = tokio::spawn(keep_house(node.clone()));
     let message_bytes = config.limits.message_bytes;
     let contribution =
         ContributionServer::new(ContributionService(node.clone())).max_decoding_message_size(message_bytes);
@@ -115,6 +115,7 @@ pub async fn run(
     let connections = Connections::new(&config.limits);
     let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
     settling.abort();
+    housekeeping.abort();
     node.guard.close().await?;
     served?;
     Ok(())
@@ -132,14 +133,13 @@ fn open(config: &Config, identity: &Arc<Identity>, clock: Clock) -> Result<Node,
         agency: config.agency.clone(),
     };
     let epoch = Epoch::open(&config.state, terms)?;
-    let quota_directory = config.state.join("quota").join(config.federation.epoch.to_string());
-    let quota = Quota::open(quota_directory, config.federation.evaluations_per_node)?;
+    let books = Books::open(config, clock.now_ms())?;
     let holdings = Holdings::open(&config.state, config.dataset.clone())?;
     let patterns = PatternStore::open(config.state.join("patterns"), &config.agency)?;
     let gateway_id = SpiffeId { federation, role: Role::Gateway };
     let channel = connect(identity, &config.gateway, &gateway_id, &config.connect)?;
     let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
     let guard = Guard::new(policy, audit, clock);
-    let state = State { holdings, patterns, quota, epoch };
+    let state = State { holdings, patterns, books, epoch };
     Ok(Node::new(config.clone(), identity.clone(), guard, gateway, state))
 }

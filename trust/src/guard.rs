@@ -27,6 +27,7 @@ pub struct Trail {
     entry: OpenEntry,
     ruling: Option<Ruling>,
     counts: BTreeMap<String, u64>,
+    detail: Option<String>,
 }
 
 impl Act {
@@ -94,7 +95,7 @@ impl Guard {
     /// `audit_unavailable`: nothing may be done.
     pub async fn begin(&self, act: Act) -> Result<Trail, Refusal> {
         let entry = self.audit.begin(act.0).await.map_err(unavailable)?;
-        Ok(Trail { entry, ruling: None, counts: BTreeMap::new() })
+        Ok(Trail { entry, ruling: None, counts: BTreeMap::new(), detail: None })
     }
 
     /// Decides, and writes the decision into the trail.
@@ -170,6 +171,11 @@ impl Trail {
         *self.counts.entry(name.to_owned()).or_default() += amount;
     }
 
+    /// Says in `snake_case` how the work ended, where it was not refused; never about one subject.
+    pub fn tell(&mut self, detail: &str) {
+        self.detail = Some(detail.to_owned());
+    }
+
     /// Completes the entry; durable when this returns. Only then may an answer leave.
     ///
     /// # Errors
@@ -178,7 +184,7 @@ impl Trail {
         let mut completion = Completion::new(refusal.map_or(Outcome::Answered, outcome));
         completion.ruling = self.ruling;
         completion.counts = self.counts;
-        completion.detail = refusal.map(|refusal| refusal.reason.clone());
+        completion.detail = refusal.map(|refusal| refusal.reason.clone()).or(self.detail);
         self.entry.complete(completion).await.map_err(unavailable)?;
         Ok(())
     }

@@ -68,7 +68,7 @@ pub mod kind {
     pub const FEDERATION: &str = "federation";
     /// Epoch keys, epoch secrets and tag evaluation.
     pub const LINKAGE: &str = "linkage";
-    /// The audit log.
+    /// The audit log, and the accounting of disclosures.
     pub const AUDIT: &str = "audit";
     /// Descriptions of data sets.
     pub const CATALOG: &str = "catalog";
@@ -163,6 +163,8 @@ pub enum Action {
     Publish,
     /// Find a pattern in its owner's catalog and ask it.
     RunPattern,
+    /// Read what was disclosed of one subject of the own data.
+    Disclosures,
 }
 
 impl Action {
@@ -181,6 +183,7 @@ impl Action {
             Action::Audit => "audit",
             Action::Publish => "publish",
             Action::RunPattern => "run_pattern",
+            Action::Disclosures => "disclosures",
         }
     }
 

@@ -84,6 +84,7 @@ pub struct Header {
     pub issued_at_ms: i64,
     pub commitments: Vec<Commitment>,
     pub ranges: Vec<LocatorRange>,
+    pub looked_up: u32,
 }
 
 /// A question as its home node writes it, before it is signed.
@@ -106,6 +107,8 @@ pub struct Circumstances {
     pub issued_at_ms: i64,
     /// For a look-up: where its subjects are hidden. The asker's list then is one more indicator.
     pub lookup: Option<Vec<LocatorRange>>,
+    /// Identifiers on the asker's list; 0 for a question about all subjects.
+    pub looked_up: u32,
 }
 
 impl WrittenQuestion {
@@ -143,6 +146,7 @@ impl WrittenQuestion {
             issued_at_ms: circumstances.issued_at_ms,
             commitments,
             ranges: circumstances.lookup.unwrap_or_default(),
+            looked_up: circumstances.looked_up,
         };
         Ok(Self { header: pb::QuestionHeader::from(&header).encode_to_vec(), openings })
     }
@@ -342,6 +346,8 @@ impl Header {
             && (1..=PARTS_MAX).contains(&self.commitments.len())
             && self.ranges.len() <= RANGES_MAX
             && self.ranges.iter().all(|range| range.bits <= 64)
+            && (self.ranges.len()..=RANGES_MAX).contains(&(self.looked_up as usize))
+            && (self.looked_up > 0) == self.is_lookup()
             && self.commitments.iter().all(|c| (1..=32).contains(&c.share_point))
             && super::DEADLINE_MS.contains(&self.deadline_ms)
             && (1..=super::TOP_MAX).contains(&self.top);

@@ -284,6 +284,7 @@ impl From<&Header> for pb::QuestionHeader {
                 .iter()
                 .map(|range| pb::LocatorRange { bits: range.bits, prefix: range.prefix })
                 .collect(),
+            looked_up: header.looked_up,
         }
     }
 }
@@ -313,6 +314,7 @@ impl TryFrom<pb::QuestionHeader> for Header {
                 .into_iter()
                 .map(|range| LocatorRange { bits: range.bits, prefix: range.prefix })
                 .collect(),
+            looked_up: header.looked_up,
         })
     }
 }
