@@ -68,6 +68,9 @@ const PEOPLE: [(&str, &str); 3] = [
     ("lind", "role = \"dispatcher\"\nemployer_name = \"Acme Freight\"\n"),
 ];
 
+/// Who answers at each of [`AGENCIES`] for what was disclosed.
+const PRIVACY_OFFICERS: [&str; 3] = ["silva", "ito", "berg"];
+
 /// The policies that the demonstration's parties start with, as they stand in the repository.
 const POLICIES: [(&str, &str); 9] = [
     ("model.conf", include_str!("../../policies/model.conf")),
@@ -195,10 +198,12 @@ fn start(directory: &Path) -> Result<Federation, Failure> {
         .iter()
         .zip(PEOPLE)
         .zip(DATASETS)
-        .map(|((agency, (person, attributes)), datasets)| Member {
+        .zip(PRIVACY_OFFICERS)
+        .map(|(((agency, (person, attributes)), datasets), officer)| Member {
             agency: (*agency).to_owned(),
             person: person.to_owned(),
             attributes: attributes.to_owned(),
+            officers: vec![(officer, "privacy_officer")],
             datasets: datasets.to_owned(),
             policies: directory.join("policies").join(agency),
         })
@@ -282,6 +287,7 @@ fn next_commands(directory: &Path, planted: &[String], when: &str) {
         "  {program} pattern ask hsi.deviating-crossers --as-of 2026-07-01 --purpose counter-narcotics --case CBP-2026-0042 \
          --as okafor{people}"
     );
+    println!("  {program} disclosures --phone \"{phone}\" --as {}{people}", PRIVACY_OFFICERS[0]);
     println!("  {program} audit verify {shown}/gateway-audit {shown}/hsi/audit");
 }
 

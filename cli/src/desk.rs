@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use sallyport_proto::{
     gateway::v1::{NodeCatalog, Progress},
     node::v1::{
-        AskPattern, DeskAnswer, DeskAskRequest, DeskCatalogRequest, PublishPatternRequest, PublishPatternResponse,
-        ReadinessRequest, ReadinessResponse, desk_ask_event::Event, desk_client::DeskClient,
+        AskPattern, DeskAnswer, DeskAskRequest, DeskCatalogRequest, DisclosuresRequest, DisclosuresResponse,
+        PublishPatternRequest, PublishPatternResponse, ReadinessRequest, ReadinessResponse, desk_ask_event::Event,
+        desk_client::DeskClient,
     },
 };
 use sallyport_trust::{
@@ -96,6 +97,12 @@ impl Desk {
     pub(crate) async fn publish_pattern(&mut self, text: String) -> Result<PublishPatternResponse, Refusal> {
         let published = self.0.publish_pattern(PublishPatternRequest { text }).await;
         Ok(published.map_err(|status| refusal_of(&status))?.into_inner())
+    }
+
+    /// What the node disclosed of one subject.
+    pub(crate) async fn disclosures(&mut self, request: DisclosuresRequest) -> Result<DisclosuresResponse, Refusal> {
+        let answer = self.0.disclosures(request).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
     }
 
     /// How far the node is.

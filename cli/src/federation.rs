@@ -34,10 +34,19 @@ pub(crate) struct Member {
     pub(crate) person: String,
     /// `[person.attributes]` in TOML.
     pub(crate) attributes: String,
+    /// Others of the agency, by their names and roles.
+    pub(crate) officers: Vec<(&'static str, &'static str)>,
     /// `[[dataset]]` tables in TOML, files relative to the federation's directory.
     pub(crate) datasets: String,
     /// Directory of the node's policy.
     pub(crate) policies: PathBuf,
+}
+
+impl Member {
+    /// Everybody's names.
+    fn people(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.person.as_str()).chain(self.officers.iter().map(|(name, _)| *name))
+    }
 }
 
 /// Running processes; they end when this is dropped.
@@ -145,7 +154,9 @@ impl Federation {
         for (member, port) in members.iter().zip(&ports[1..]) {
             let config = node_config(member, *port, ports[0], &names.join(", "));
             write(&self.directory.join(format!("{}.toml", member.agency)), &config)?;
-            people.push(person(member, *port)?);
+            for name in member.people() {
+                people.push(person(member, name, *port)?);
+            }
         }
         let people =
             toml::to_string(&People { person: people }).map_err(|error| Failure::machine("people.toml", &error))?;
@@ -241,7 +252,7 @@ struct Tls {
 fn certificates(directory: &Path, members: &[Member]) -> Result<(), Failure> {
     let agencies: Vec<&str> = members.iter().map(|member| member.agency.as_str()).collect();
     let users: Vec<(&str, &str)> =
-        members.iter().map(|member| (member.agency.as_str(), member.person.as_str())).collect();
+        members.iter().flat_map(|member| member.people().map(|name| (member.agency.as_str(), name))).collect();
     let set = DevelopmentSet {
         federation: FEDERATION,
         agencies: &agencies,
@@ -267,23 +278,28 @@ fn gateway_config(policies: &Path, members: &[Member], ports: &[u16]) -> String 
     config
 }
 
-fn person(member: &Member, port: u16) -> Result<Person, Failure> {
-    let files = tls(&format!("agency-{}-user-{}", member.agency, member.person));
+fn person(member: &Member, name: &str, port: u16) -> Result<Person, Failure> {
+    let files = tls(&format!("agency-{}-user-{name}", member.agency));
     let tls = toml::from_str::<Tls>(&files).map_err(|error| Failure::machine("certificates", &error))?.tls;
-    Ok(Person { name: member.person.clone(), agency: member.agency.clone(), node: format!("127.0.0.1:{port}"), tls })
+    Ok(Person { name: name.to_owned(), agency: member.agency.clone(), node: format!("127.0.0.1:{port}"), tls })
 }
 
 fn node_config(member: &Member, port: u16, gateway_port: u16, members: &str) -> String {
     let agency = &member.agency;
+    let officers = member
+        .officers
+        .iter()
+        .map(|(name, role)| format!("[[person]]\nname = \"{name}\"\n[person.attributes]\nrole = \"{role}\"\n"));
     format!(
         "agency = \"{agency}\"\nlisten = \"127.0.0.1:{port}\"\ngateway = \"127.0.0.1:{gateway_port}\"\n\
          state = \"{agency}\"\npolicies = {}\ncountry = \"US\"\n\n\
          [federation]\nepoch = 1\nmembers = [{members}]\n\n{}\n\
-         [[person]]\nname = \"{}\"\n[person.attributes]\n{}\n{}",
+         [[person]]\nname = \"{}\"\n[person.attributes]\n{}\n{}{}",
         quoted(&member.policies),
         tls(&format!("agency-{agency}-node")),
         member.person,
         member.attributes,
+        officers.collect::<String>(),
         member.datasets,
     )
 }

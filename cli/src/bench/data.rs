@@ -93,6 +93,7 @@ pub(super) fn members(directory: &Path, nodes: usize, dataset: &str, kind: &str)
             Member {
                 person: format!("analyst{}", node + 1),
                 attributes: "role = \"analyst\"\n".to_owned(),
+                officers: Vec::new(),
                 policies: directory.join("policies"),
                 agency,
                 datasets,

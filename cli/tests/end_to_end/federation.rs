@@ -79,12 +79,26 @@ pub(crate) struct Agency<'a> {
     pub(crate) files: &'a [(&'a str, String)],
     /// Instead of [`OPEN_RULES`].
     pub(crate) rules: Option<&'a str>,
+    /// More people by name and role.
+    pub(crate) people: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> Agency<'a> {
     pub(crate) fn new(name: &'a str, datasets: &'a str, files: &'a [(&'a str, String)]) -> Self {
-        Self { name, datasets, files, rules: None }
+        Self { name, datasets, files, rules: None, people: &[] }
     }
+}
+
+impl Agency<'_> {
+    /// Everybody by name and role: the analyst, and more.
+    fn everybody(&self) -> impl Iterator<Item = (String, &str)> {
+        let more = self.people.iter().map(|(name, role)| ((*name).to_owned(), *role));
+        std::iter::once((format!("{}-analyst", self.name), "analyst")).chain(more)
+    }
+}
+
+fn attributes(person: &str, role: &str) -> String {
+    format!("[[person]]\nname = \"{person}\"\n[person.attributes]\nrole = \"{role}\"\n")
 }
 
 /// Running processes; they end with it.
@@ -129,17 +143,20 @@ impl Federation {
             let config = format!(
                 "agency = \"{name}\"\nlisten = \"127.0.0.1:{port}\"\ngateway = \"127.0.0.1:{}\"\nstate = \"{name}\"\n\
                  policies = \"policies/{name}\"\ncountry = \"US\"\n[federation]\nepoch = 1\nmembers = [{}]\n{}\n\
-                 [[person]]\nname = \"{name}-analyst\"\n[person.attributes]\nrole = \"analyst\"\n{}",
+                 {}{}",
                 ports[0],
                 members.join(", "),
                 tls(&format!("agency-{name}-node")),
+                agency.everybody().map(|(person, role)| attributes(&person, role)).collect::<String>(),
                 agency.datasets
             );
             fs::write(path.join(format!("{name}.toml")), config).unwrap();
-            let person = tls(&format!("agency-{name}-user-{name}-analyst")).replace("[tls]", "[person.tls]");
-            people.push_str(&format!(
-                "[[person]]\nname = \"{name}-analyst\"\nagency = \"{name}\"\nnode = \"127.0.0.1:{port}\"\n{person}\n"
-            ));
+            for (person, _) in agency.everybody() {
+                let files = tls(&format!("agency-{name}-user-{person}")).replace("[tls]", "[person.tls]");
+                people.push_str(&format!(
+                    "[[person]]\nname = \"{person}\"\nagency = \"{name}\"\nnode = \"127.0.0.1:{port}\"\n{files}\n"
+                ));
+            }
         }
         fs::write(path.join("gateway.toml"), gateway).unwrap();
         fs::write(path.join("people.toml"), people).unwrap();
@@ -232,10 +249,13 @@ impl Federation {
     }
 
     pub(crate) fn try_ask(&self, agency: &str, question: &str, more: &[&str]) -> Output {
+        self.try_ask_as(&format!("{agency}-analyst"), question, more)
+    }
+
+    pub(crate) fn try_ask_as(&self, person: &str, question: &str, more: &[&str]) -> Output {
         let file = tempfile::Builder::new().suffix(".toml").tempfile_in(self.path()).unwrap();
         fs::write(file.path(), question).unwrap();
-        let person = format!("{agency}-analyst");
-        let mut arguments = vec!["ask", file.path().to_str().unwrap(), "--as", &person, "--json"];
+        let mut arguments = vec!["ask", file.path().to_str().unwrap(), "--as", person, "--json"];
         arguments.extend(more);
         self.output(&arguments)
     }
@@ -265,7 +285,10 @@ fn make_certificates(path: &Path, agencies: &[Agency<'_>]) {
     let mut command = Command::new(PROGRAM);
     command.args(["certs", "--auditor", "chen", "--directory"]).arg(path.join("certs"));
     for agency in agencies {
-        command.args(["--agency", agency.name, "--user", &format!("{0}/{0}-analyst", agency.name)]);
+        command.args(["--agency", agency.name]);
+        for (person, _) in agency.everybody() {
+            command.args(["--user", &format!("{}/{person}", agency.name)]);
+        }
     }
     assert!(command.stdout(Stdio::null()).status().unwrap().success());
 }

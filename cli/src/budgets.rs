@@ -1,0 +1,93 @@
+//! What owners' budgets leave a person: in words, as JSON, and as a warning before nothing is left.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, SecondsFormat};
+use sallyport_node::Period;
+use sallyport_proto::common::v1::{Budget, Coverage};
+use serde_json::{Value, json};
+
+use crate::terminal;
+
+/// One budget for scripts.
+pub(crate) fn to_json(budget: &Budget) -> Value {
+    json!({
+        "of": budget.of,
+        "purpose": Some(&budget.purpose).filter(|purpose| !purpose.is_empty()),
+        "limit": budget.limit,
+        "left": budget.left,
+        "period_s": budget.period_s,
+        "renews_at": renews_at(budget),
+    })
+}
+
+/// `17 of 200 questions per person and day are left`.
+pub(crate) fn sentence(budget: &Budget) -> String {
+    let (limit, period) = (budget.limit, Period::from_seconds(budget.period_s));
+    let purpose = if budget.purpose.is_empty() { String::new() } else { format!(" for {}", budget.purpose) };
+    match (budget.of.as_str(), budget.left) {
+        ("look_up", _) => format!("at most {limit} identifiers per look-up"),
+        ("subject", _) => format!("at most {limit} scores per subject and {period}"),
+        (of, None) => format!("at most {limit} questions{purpose} per {of} and {period}"),
+        (of, Some(left)) => format!("{left} of {limit} questions{purpose} per {of} and {period} are left"),
+    }
+}
+
+/// A tenth or less is left.
+fn is_low(budget: &Budget) -> bool {
+    budget.left.is_some_and(|left| left.saturating_mul(10) <= budget.limit)
+}
+
+/// Warns of budgets of which little is left, each owner's once.
+pub(crate) fn print_low(coverage: &[Coverage]) {
+    let owner = |entry: &Coverage| entry.dataset.split('.').next().unwrap_or_default().to_owned();
+    let low = coverage.iter().flat_map(|entry| entry.budgets.iter().map(move |budget| (owner(entry), budget)));
+    let told: BTreeSet<String> = low
+        .filter(|(_, budget)| is_low(budget))
+        .map(|(owner, budget)| format!("{owner}: {}", renewing(budget)))
+        .collect();
+    told.iter().for_each(|line| println!("Soon used up at {}.", terminal::line(line)));
+}
+
+/// With the time at which more is left, where little is.
+pub(crate) fn renewing(budget: &Budget) -> String {
+    match renews_at(budget).filter(|_| is_low(budget)) {
+        Some(at) => format!("{}, one more from {at} on", sentence(budget)),
+        None => sentence(budget),
+    }
+}
+
+fn renews_at(budget: &Budget) -> Option<String> {
+    let at = DateTime::from_timestamp_millis(budget.renews_at_ms?)?;
+    Some(at.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(left: u64) -> Budget {
+        let renews_at_ms = Some(1_800_000_000_000);
+        Budget {
+            of: "person".to_owned(),
+            limit: 200,
+            left: Some(left),
+            period_s: 86_400,
+            renews_at_ms,
+            ..Budget::default()
+        }
+    }
+
+    #[test]
+    fn a_budget_is_told_in_words_and_warns_at_a_tenth() {
+        assert_eq!(sentence(&person(17)), "17 of 200 questions per person and day are left");
+        assert_eq!(renewing(&person(21)), "21 of 200 questions per person and day are left");
+        assert!(renewing(&person(20)).ends_with(" are left, one more from 2027-01-15T08:00:00Z on"));
+        let subject = Budget { of: "subject".to_owned(), limit: 20, period_s: 30 * 86_400, ..Budget::default() };
+        assert_eq!(renewing(&subject), "at most 20 scores per subject and 30 days");
+        let purpose = Budget { of: "purpose".to_owned(), purpose: "a".to_owned(), left: None, ..person(0) };
+        assert_eq!(sentence(&purpose), "at most 200 questions for a per purpose and day");
+        let look_up = Budget { of: "look_up".to_owned(), limit: 9, ..Budget::default() };
+        assert_eq!(sentence(&look_up), "at most 9 identifiers per look-up");
+    }
+}
