@@ -20,7 +20,7 @@ mod show;
 use std::{
     io,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use sallyport_trust::policy::Permit;
@@ -69,12 +69,10 @@ pub(crate) struct Written {
 /// All disclosures of a node.
 pub(crate) struct Disclosures {
     keep: Period,
-    files: Mutex<Files>,
-}
-
-struct Files {
     keys: KeyFiles,
     sealed: Segments,
+    /// Held while files change; readers see what is whole.
+    changing: Mutex<()>,
 }
 
 impl Disclosures {
@@ -84,15 +82,12 @@ impl Disclosures {
     /// When it cannot be read or written.
     pub(crate) fn open(state: &Path, keep: Period) -> io::Result<Self> {
         let directory = state.join("disclosures");
-        let files = Files {
+        Ok(Self {
+            keep,
             keys: KeyFiles::open(&directory.join("keys"), secret::open(state, SECRET)?)?,
             sealed: Segments::open(&directory.join("sealed"))?,
-        };
-        Ok(Self { keep, files: Mutex::new(files) })
-    }
-
-    fn files(&self) -> MutexGuard<'_, Files> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+            changing: Mutex::new(()),
+        })
     }
 
     /// Until when a disclosure of this moment is kept, where the records themselves are kept until
@@ -114,9 +109,9 @@ impl Disclosures {
         let plain = serde_json::to_vec(disclosure)?;
         let sealed = about.iter().map(|_| sealed::seal(&plain)).collect::<io::Result<Vec<_>>>()?;
         let day = u32::try_from(disclosure.at_ms.div_euclid(86_400_000)).unwrap_or_default();
-        let files = self.files();
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes: Vec<u8> = sealed.iter().flat_map(|(_, bytes)| bytes).copied().collect();
-        let from = files.sealed.append(day, &bytes)?;
+        let from = self.sealed.append(day, &bytes)?;
         let mut offset = from;
         let entries = about.iter().zip(&sealed).map(|(about, (key, bytes))| {
             let place = Place { day, offset, bytes: bytes.len() as u32 };
@@ -124,7 +119,7 @@ impl Disclosures {
             (*about, key, place)
         });
         let entries: Vec<_> = entries.collect();
-        files.keys.append(keep_until_ms.map(|until_ms| self.expiry_s(until_ms)), &entries)?;
+        self.keys.append(keep_until_ms.map(|until_ms| self.expiry_s(until_ms)), &entries)?;
         let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Written { day, from, bytes: bytes.len() as u64, digest })
     }
@@ -146,10 +141,9 @@ impl Disclosures {
     }
 
     fn read(&self, about: About, now_ms: i64) -> io::Result<Vec<Disclosure>> {
-        let files = self.files();
         let mut found = Vec::new();
-        for (key, place) in files.keys.of(about, now_ms)? {
-            let plain = files.sealed.read(&place, &key)?;
+        for (key, place) in self.keys.of(about, now_ms)? {
+            let plain = self.sealed.read(&place, &key)?;
             found.push(serde_json::from_slice::<Disclosure>(&plain).map_err(|_| sealed::damaged())?);
         }
         // What a crash interrupted may have been written down twice.
@@ -163,7 +157,7 @@ impl Disclosures {
     /// # Errors
     /// When the directory cannot be read.
     pub(crate) fn is_any_due(&self, now_ms: i64) -> io::Result<bool> {
-        Ok(!self.files().keys.due(now_ms)?.is_empty())
+        Ok(!self.keys.due(now_ms)?.is_empty())
     }
 
     /// Erases every disclosure whose time has come, by destroying its key. How many keys that were.
@@ -171,7 +165,8 @@ impl Disclosures {
     /// # Errors
     /// When a file cannot be destroyed; what is left is destroyed the next time.
     pub(crate) fn erase_due(&self, now_ms: i64) -> io::Result<u64> {
-        self.files().keys.erase_due(now_ms)
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.keys.erase_due(now_ms)
     }
 }
 

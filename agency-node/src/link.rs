@@ -126,6 +126,7 @@ pub(crate) async fn side(
         }
     });
     let mut circumstances = work.await.map_err(|error| Refusal::internal("relation_failed", &error))??;
+    let rows = circumstances.iter().map(|c| u64::from(c.evidence.events)).sum();
     let over = node.over_budget();
     circumstances.retain(|circumstance| !over.holds(About::Subject(about_type, circumstance.about)));
     if circumstances.len() > CIRCUMSTANCES_MAX {
@@ -143,7 +144,7 @@ pub(crate) async fn side(
         RelationKind::CommonContacts { .. } => None,
     };
     Ok(Side {
-        rows: circumstances.iter().map(|c| u64::from(c.evidence.events)).sum(),
+        rows,
         untagged,
         over_budget: over.count(about_type),
         newest_ms,

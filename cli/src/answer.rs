@@ -144,7 +144,7 @@ pub(crate) fn print(answer: &DeskAnswer) {
     }
     print_comparisons(&answer.comparisons);
     print_coverage(&answer.coverage);
-    budgets::print_low(&answer.coverage);
+    budgets::warnings(&answer.coverage).iter().for_each(|warning| println!("{}", terminal::line(warning)));
     println!(
         "{} subjects matched; the best {} are shown. Question {} took {} ms.",
         answer.subjects_matched,

@@ -7,8 +7,6 @@ use sallyport_node::Period;
 use sallyport_proto::common::v1::{Budget, Coverage};
 use serde_json::{Value, json};
 
-use crate::terminal;
-
 /// One budget for scripts.
 pub(crate) fn to_json(budget: &Budget) -> Value {
     json!({
@@ -38,15 +36,12 @@ fn is_low(budget: &Budget) -> bool {
     budget.left.is_some_and(|left| left.saturating_mul(10) <= budget.limit)
 }
 
-/// Warns of budgets of which little is left, each owner's once.
-pub(crate) fn print_low(coverage: &[Coverage]) {
+/// Budgets of which little is left, each owner's once.
+pub(crate) fn warnings(coverage: &[Coverage]) -> BTreeSet<String> {
     let owner = |entry: &Coverage| entry.dataset.split('.').next().unwrap_or_default().to_owned();
     let low = coverage.iter().flat_map(|entry| entry.budgets.iter().map(move |budget| (owner(entry), budget)));
-    let told: BTreeSet<String> = low
-        .filter(|(_, budget)| is_low(budget))
-        .map(|(owner, budget)| format!("{owner}: {}", renewing(budget)))
-        .collect();
-    told.iter().for_each(|line| println!("Soon used up at {}.", terminal::line(line)));
+    let low = low.filter(|(_, budget)| is_low(budget));
+    low.map(|(owner, budget)| format!("Soon used up at {owner}: {}.", renewing(budget))).collect()
 }
 
 /// With the time at which more is left, where little is.
@@ -87,6 +82,17 @@ mod tests {
         assert_eq!(renewing(&subject), "at most 20 scores per subject and 30 days");
         let purpose = Budget { of: "purpose".to_owned(), purpose: "a".to_owned(), left: None, ..person(0) };
         assert_eq!(sentence(&purpose), "at most 200 questions for a per purpose and day");
+        let entry = |dataset: &str, left| Coverage {
+            dataset: dataset.to_owned(),
+            budgets: vec![person(left), Budget { of: "agency".to_owned(), ..person(199) }],
+            ..Coverage::default()
+        };
+        let told: Vec<_> =
+            warnings(&[entry("cbp.crossings", 17), entry("cbp.travellers", 17), entry("hsi.calls", 100)])
+                .into_iter()
+                .collect();
+        let expected = "Soon used up at cbp: 17 of 200 questions per person and day are left, one more from 2027-01-15T08:00:00Z on.";
+        assert_eq!(told, [expected]);
         let look_up = Budget { of: "look_up".to_owned(), limit: 9, ..Budget::default() };
         assert_eq!(sentence(&look_up), "at most 9 identifiers per look-up");
     }

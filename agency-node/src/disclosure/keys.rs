@@ -80,7 +80,11 @@ impl KeyFiles {
         let due = self.due(now_ms)?;
         let mut found = Vec::new();
         for name in self.names()?.into_iter().filter(|name| !due.contains(name)) {
-            let bytes = fs::read(self.directory.join(&name))?;
+            let bytes = match fs::read(self.directory.join(&name)) {
+                // Erased in this moment.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                bytes => bytes?,
+            };
             let Some((salt, entries)) = bytes.split_at_checked(SALT) else { continue };
             let wrap = Wrap::new(&self.secret, salt, &name)?;
             let handle = wrap.handle(about)?;

@@ -138,12 +138,11 @@ fn what_has_expired_cannot_be_recovered_and_a_crash_on_the_way_changes_nothing()
         assert_eq!(digest, written.digest);
         assert!(written.from > 0, "what was erased lies before it, as it was");
         // Every key that is left opens what is not erased, and none the rest.
-        let files = left.files();
-        let keys: Vec<_> = [ANA, BEN].into_iter().flat_map(|about| files.keys.of(about, NOW).unwrap()).collect();
+        let keys: Vec<_> = [ANA, BEN].into_iter().flat_map(|about| left.keys.of(about, NOW).unwrap()).collect();
         let erased = Place { day: written.day, offset: 0, bytes: written.from as u32 };
         assert_eq!(keys.len(), 2);
-        assert!(keys.iter().all(|(key, place)| files.sealed.read(place, key).is_ok()));
-        assert!(keys.iter().all(|(key, _)| files.sealed.read(&erased, key).is_err()));
+        assert!(keys.iter().all(|(key, place)| left.sealed.read(place, key).is_ok()));
+        assert!(keys.iter().all(|(key, _)| left.sealed.read(&erased, key).is_err()));
     }
 }
 

@@ -5,7 +5,8 @@ use sallyport_proto::{
     gateway::v1::{AskRequest, CatalogRequest, RelayRequest, federation_client::FederationClient},
     node::v1::{
         AccountRequest, ContributeRequest, DeliverRequest, DescribeRequest, DeskAskRequest, DeskCatalogRequest,
-        PublishPatternRequest, ReadinessRequest, contribution_client::ContributionClient, desk_client::DeskClient,
+        DisclosuresRequest, PublishPatternRequest, ReadinessRequest, contribution_client::ContributionClient,
+        desk_client::DeskClient,
     },
 };
 use sallyport_trust::{
@@ -69,6 +70,7 @@ async fn at_the_desk(channel: Channel) -> Vec<String> {
         reason(client.catalog(DeskCatalogRequest {}).await),
         reason(client.publish_pattern(PublishPatternRequest::default()).await),
         reason(client.readiness(ReadinessRequest {}).await),
+        reason(client.disclosures(DisclosuresRequest::default()).await),
     ]
 }
 
@@ -107,7 +109,7 @@ async fn a_desk_serves_nobody_but_the_agencys_own_people() {
         ("agency-hsi-user-nobody", "person_unknown"),
     ];
     for (who, expected) in strangers {
-        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 4], "{who}");
+        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 5], "{who}");
     }
     node.is_well();
 }
@@ -140,4 +142,8 @@ async fn a_request_without_its_parts_is_refused_by_name() {
     let early = parse_question(QUESTION, 0).unwrap().question;
     let early = DeskAskRequest { question: Some((&early).into()), ..Default::default() };
     assert_eq!(reason_of_stream(desk.ask(early).await).await, "epoch_not_agreed");
+    let steering = DisclosuresRequest { reason: "a\u{1b}[2J".to_owned(), ..Default::default() };
+    assert_eq!(reason(desk.disclosures(steering).await), "reason_unusable");
+    // An analyst may not, whatever is asked.
+    assert_eq!(reason(desk.disclosures(DisclosuresRequest::default()).await), "no_rule_allows");
 }
