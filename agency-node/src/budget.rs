@@ -2,7 +2,7 @@
 //! identifiers on the list of a look-up.
 //!
 //! Identifiers have little entropy, so that what many small answers tell together is bounded here and
-//! not by cryptography. A use is durable before anything leaves; all of them are counted under one lock,
+//! not by cryptography. A use is durable before anything leaves; whoever takes one waits for those before,
 //! so two questions cannot both take the last one. What was used stays used, whatever comes of it
 //! afterwards. Counts of subjects are by number; no name of a subject comes into this module.
 
@@ -35,19 +35,19 @@ pub(crate) use uses::Asking;
 
 /// How long a question may go on, with room for its accounting.
 const QUESTION_MS: i64 = 2 * *DEADLINE_MS.end() as i64;
-/// Lines that may be stale before the journal is written anew.
-const STALE_MAX: usize = 10_000;
+/// Lines that are appended before the journal is written anew.
+const APPENDED_MAX: usize = 20_000;
 
 /// The node's budgets and what is used of them.
 pub(crate) struct Budgets {
     budgets: Vec<Budget>,
+    /// Held by whoever takes something until it is durable; locked before `kept`.
+    journal: Mutex<Journal>,
+    /// Never held while the disk is waited for.
     kept: Mutex<Kept>,
 }
 
 struct Kept {
-    journal: Journal,
-    /// Lines of the journal.
-    lines: usize,
     uses: Uses,
     /// Lately counted questions: each counts once, however many of the node's data sets it asks.
     counted: HashMap<QuestionId, Counted>,
@@ -109,10 +109,14 @@ impl Budgets {
                 Use::Scores { at_ms, of } => uses.add_scores(*at_ms, of.iter().copied()),
             }
         }
-        let kept = Kept { journal, lines: written.len(), uses, counted: HashMap::new() };
-        let budgets = Self { budgets, kept: Mutex::new(kept) };
+        let kept = Mutex::new(Kept { uses, counted: HashMap::new() });
+        let budgets = Self { budgets, journal: Mutex::new(journal), kept };
         budgets.compact(now_ms)?;
         Ok(budgets)
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -138,16 +142,21 @@ impl Budgets {
         asking: &Asking<'_>,
         now_ms: i64,
     ) -> Result<Vec<Standing>, Refusal> {
-        let mut kept = self.kept();
-        if !kept.counted.contains_key(question) {
-            self.refuse(&kept.uses, asking, now_ms)?;
-            if self.budgets.iter().any(|budget| budget.questions().is_some()) {
-                let [person, agency, purpose] = [asking.person, asking.agency, asking.purpose].map(str::to_owned);
-                kept.append(&Use::Question { at_ms: now_ms, person, agency, purpose })?;
-                kept.uses.add_question(now_ms, asking);
+        let mut journal = self.journal();
+        if !self.kept().counted.contains_key(question) {
+            self.refuse(&self.kept().uses, asking, now_ms)?;
+            self.count(question, asking, now_ms);
+            let [person, agency, purpose] = [asking.person, asking.agency, asking.purpose].map(str::to_owned);
+            let used = Use::Question { at_ms: now_ms, person, agency, purpose };
+            if self.counts_questions()
+                && let Err(refusal) = append(&mut journal, &used)
+            {
+                // Used all the same, and not to be answered.
+                self.kept().counted.remove(question);
+                return Err(refusal);
             }
-            kept.counted.insert(*question, Counted { at_ms: now_ms, scores: HashSet::new() });
         }
+        let kept = self.kept();
         Ok(self.applying(asking).map(|budget| standing(&kept.uses, &budget, asking, now_ms)).collect())
     }
 
@@ -159,16 +168,14 @@ impl Budgets {
         if self.budgets.iter().all(|budget| budget.scores().is_none()) {
             return Ok(());
         }
+        let mut journal = self.journal();
         let mut kept = self.kept();
         let counted = kept.counted.entry(*question).or_insert_with(|| Counted { at_ms: now_ms, ..Counted::default() });
         // Two data sets give one score of a subject.
         let of: Vec<About> = about.iter().copied().filter(|about| counted.scores.insert(*about)).collect();
-        if of.is_empty() {
-            return Ok(());
-        }
-        kept.append(&Use::Scores { at_ms: now_ms, of: of.clone() })?;
-        kept.uses.add_scores(now_ms, of);
-        Ok(())
+        kept.uses.add_scores(now_ms, of.iter().copied());
+        drop(kept);
+        if of.is_empty() { Ok(()) } else { append(&mut journal, &Use::Scores { at_ms: now_ms, of }) }
     }
 
     /// Who has no scores left.
@@ -190,16 +197,14 @@ impl Budgets {
         standings.collect()
     }
 
-    /// Forgets questions that are over, and writes the journal anew when most of it is stale.
+    /// Forgets questions that are over, and now and then writes the journal anew.
     ///
     /// # Errors
     /// When the journal cannot be written.
     pub(crate) fn tidy(&self, now_ms: i64) -> io::Result<()> {
-        let mut kept = self.kept();
-        kept.counted.retain(|_, counted| is_in(counted.at_ms, QUESTION_MS, now_ms));
-        let stale = kept.lines > 2 * STALE_MAX;
-        drop(kept);
-        if stale { self.compact(now_ms) } else { Ok(()) }
+        self.kept().counted.retain(|_, counted| is_in(counted.at_ms, QUESTION_MS, now_ms));
+        let is_long = self.journal().appended() > APPENDED_MAX;
+        if is_long { self.compact(now_ms) } else { Ok(()) }
     }
 
     /// Writes the journal anew without what no budget looks at any more.
@@ -211,13 +216,23 @@ impl Budgets {
         let questions_ms = of_questions.map(|budget| budget.period.ms()).max().unwrap_or(0);
         let of_subjects = self.budgets.iter().filter_map(Budget::scores);
         let scores_ms = of_subjects.map(|(_, period)| period.ms()).max().unwrap_or(0);
-        let mut kept = self.kept();
-        kept.uses.forget(questions_ms, scores_ms, now_ms);
-        kept.lines = kept.journal.retain(|used| match used {
+        self.kept().uses.forget(questions_ms, scores_ms, now_ms);
+        self.journal().retain(|used| match used {
             Use::Question { at_ms, .. } => is_in(*at_ms, questions_ms, now_ms),
             Use::Scores { at_ms, .. } => is_in(*at_ms, scores_ms, now_ms),
-        })?;
-        Ok(())
+        })
+    }
+
+    fn counts_questions(&self) -> bool {
+        self.budgets.iter().any(|budget| budget.questions().is_some())
+    }
+
+    fn count(&self, question: &QuestionId, asking: &Asking<'_>, now_ms: i64) {
+        let mut kept = self.kept();
+        if self.counts_questions() {
+            kept.uses.add_question(now_ms, asking);
+        }
+        kept.counted.insert(*question, Counted { at_ms: now_ms, scores: HashSet::new() });
     }
 
     /// Budgets of questions that a question of this purpose counts in.
@@ -248,12 +263,8 @@ impl Budgets {
     }
 }
 
-impl Kept {
-    fn append(&mut self, used: &Use) -> Result<(), Refusal> {
-        self.journal.append(used).map_err(|error| Refusal::internal("budget_not_kept", &error))?;
-        self.lines += 1;
-        Ok(())
-    }
+fn append(journal: &mut Journal, used: &Use) -> Result<(), Refusal> {
+    journal.append(used).map_err(|error| Refusal::internal("budget_not_kept", &error))
 }
 
 fn standing(uses: &Uses, budget: &Questions<'_>, asking: &Asking<'_>, now_ms: i64) -> Standing {
@@ -280,7 +291,12 @@ fn used_up(budget: &Questions<'_>, remainder: &Remainder) -> Refusal {
         Per::Agency => "budget_agency",
         Per::Purpose => "budget_purpose",
     };
-    let of = budget.purpose.map_or_else(String::new, |purpose| format!(" for {purpose}"));
+    let purpose = budget.purpose.map_or_else(String::new, |purpose| format!(" for {purpose}"));
+    let per = match budget.per {
+        // A purpose that is named already.
+        Per::Purpose if budget.purpose.is_some() => budget.period.to_string(),
+        per => format!("{} and {}", per.name(), budget.period),
+    };
     // To the second, and never earlier than it is true.
     let renews_at_ms = remainder.renews_at_ms.map(|at_ms| at_ms.saturating_add(999));
     let renews = renews_at_ms.and_then(DateTime::from_timestamp_millis).unwrap_or_default();
@@ -288,10 +304,8 @@ fn used_up(budget: &Questions<'_>, remainder: &Remainder) -> Refusal {
         Kind::Exhausted,
         reason,
         format!(
-            "The budget of {} questions{of} per {} and {} is used up; it renews at {}, and the owner can raise it.",
+            "The budget of {} questions{purpose} per {per} is used up; it renews at {}, and the owner can raise it.",
             budget.limit,
-            budget.per.name(),
-            budget.period,
             renews.to_rfc3339_opts(SecondsFormat::Secs, true),
         ),
     )

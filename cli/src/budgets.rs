@@ -23,11 +23,16 @@ pub(crate) fn to_json(budget: &Budget) -> Value {
 pub(crate) fn sentence(budget: &Budget) -> String {
     let (limit, period) = (budget.limit, Period::from_seconds(budget.period_s));
     let purpose = if budget.purpose.is_empty() { String::new() } else { format!(" for {}", budget.purpose) };
+    let per = match budget.of.as_str() {
+        // A purpose that is named already.
+        "purpose" if !purpose.is_empty() => period.to_string(),
+        of => format!("{of} and {period}"),
+    };
     match (budget.of.as_str(), budget.left) {
         ("look_up", _) => format!("at most {limit} identifiers per look-up"),
         ("subject", _) => format!("at most {limit} scores per subject and {period}"),
-        (of, None) => format!("at most {limit} questions{purpose} per {of} and {period}"),
-        (of, Some(left)) => format!("{left} of {limit} questions{purpose} per {of} and {period} are left"),
+        (_, None) => format!("at most {limit} questions{purpose} per {per}"),
+        (_, Some(left)) => format!("{left} of {limit} questions{purpose} per {per} are left"),
     }
 }
 
@@ -80,8 +85,10 @@ mod tests {
         assert!(renewing(&person(20)).ends_with(" are left, one more from 2027-01-15T08:00:00Z on"));
         let subject = Budget { of: "subject".to_owned(), limit: 20, period_s: 30 * 86_400, ..Budget::default() };
         assert_eq!(renewing(&subject), "at most 20 scores per subject and 30 days");
-        let purpose = Budget { of: "purpose".to_owned(), purpose: "a".to_owned(), left: None, ..person(0) };
-        assert_eq!(sentence(&purpose), "at most 200 questions for a per purpose and day");
+        let purpose = Budget { of: "purpose".to_owned(), left: None, ..person(0) };
+        assert_eq!(sentence(&purpose), "at most 200 questions per purpose and day");
+        let named = Budget { of: "purpose".to_owned(), purpose: "border-security".to_owned(), ..person(9) };
+        assert_eq!(sentence(&named), "9 of 200 questions for border-security per day are left");
         let entry = |dataset: &str, left| Coverage {
             dataset: dataset.to_owned(),
             budgets: vec![person(left), Budget { of: "agency".to_owned(), ..person(199) }],

@@ -31,6 +31,7 @@ pub(super) struct Journal {
     path: PathBuf,
     file: File,
     failed: bool,
+    appended: usize,
 }
 
 impl Journal {
@@ -46,7 +47,7 @@ impl Journal {
             file.set_len(whole as u64)?;
             file.sync_all()?;
         }
-        Ok((Self { path: path.to_owned(), file, failed: false }, uses))
+        Ok((Self { path: path.to_owned(), file, failed: false, appended: 0 }, uses))
     }
 
     /// Writes a use down; it is durable when this returns.
@@ -57,11 +58,17 @@ impl Journal {
         let line = line(used)?;
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         self.failed = written.is_err();
+        self.appended += 1;
         written
     }
 
-    /// Keeps only these uses and says how many; a crash leaves the journal as it was or as it is to be.
-    pub(super) fn retain(&mut self, keep: impl Fn(&Use) -> bool) -> io::Result<usize> {
+    /// Lines since it was opened or written anew.
+    pub(super) fn appended(&self) -> usize {
+        self.appended
+    }
+
+    /// Keeps only these uses; a crash leaves the journal as it was or as it is to be.
+    pub(super) fn retain(&mut self, keep: impl Fn(&Use) -> bool) -> io::Result<()> {
         let (mut uses, _) = read(&fs::read(&self.path)?)?;
         let all = uses.len();
         uses.retain(keep);
@@ -70,7 +77,8 @@ impl Journal {
             disk::replace(&self.path, lines.as_bytes())?;
             self.file = disk::open_to_append(&self.path)?;
         }
-        Ok(uses.len())
+        self.appended = 0;
+        Ok(())
     }
 }
 
@@ -202,7 +210,7 @@ mod tests {
         let (mut journal, _) = Journal::open(&path).unwrap();
         journal.append(&question(1)).unwrap();
         journal.append(&scores(2)).unwrap();
-        assert_eq!(journal.retain(|used| *used == scores(2)).unwrap(), 1);
+        journal.retain(|used| *used == scores(2)).unwrap();
         journal.append(&question(3)).unwrap();
         assert_eq!(Journal::open(&path).unwrap().1, [scores(2), question(3)]);
         // A rewriting that a crash cut off leaves what was there.

@@ -47,7 +47,10 @@ fn each_budget_refuses_by_its_own_reason_and_says_when_it_renews() {
     budgets.take(&id(4), &BEN, NOW).unwrap();
     assert_eq!(reason(budgets.take(&id(5), &BEN, NOW)), "budget_agency");
     budgets.take(&id(6), &CAY, NOW).unwrap();
-    assert_eq!(reason(budgets.take(&id(7), &CAY, NOW)), "budget_purpose");
+    let refusal = budgets.take(&id(7), &CAY, NOW).unwrap_err();
+    assert_eq!(refusal.reason, "budget_purpose");
+    let told = "The budget of 4 questions for a per 7 days is used up; it renews at 2027-01-22T08:00:00Z,";
+    assert!(refusal.message.starts_with(told), "{}", refusal.message);
     // Another purpose is not this budget's.
     let elsewhere = Asking { purpose: "b", ..CAY };
     assert_eq!(budgets.take(&id(8), &elsewhere, NOW).unwrap().len(), 2);
@@ -129,9 +132,11 @@ fn a_restart_gives_nothing_back_and_forgets_what_no_longer_counts() {
 fn where_nothing_can_be_written_down_nothing_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let budgets = open(folder.path(), &[person(3)], NOW);
-    budgets.kept().journal.fail_for_test();
+    budgets.journal().fail_for_test();
+    // Neither the first time nor when another part of it comes; and what was used stays used.
     assert_eq!(reason(budgets.take(&id(1), &ANA, NOW)), "budget_not_kept");
     assert_eq!(reason(budgets.take(&id(1), &ANA, NOW)), "budget_not_kept");
+    assert_eq!(budgets.standings(ANA.person, ANA.agency, NOW)[0].left, Some(1));
     std::fs::write(folder.path().join("uses"), "a line of somebody else\nand another\n").unwrap();
     assert!(Budgets::open(&folder.path().join("uses"), vec![person(3)], NOW).is_err());
 }

@@ -153,6 +153,7 @@ fn members(directory: &Path, persons: &Persons) -> Result<Vec<Member>, Failure> 
         members.push(Member {
             person: format!("analyst{}", node + 1),
             attributes: "role = \"analyst\"\n".to_owned(),
+            officers: Vec::new(),
             policies: directory.join("policies"),
             datasets: format!(
                 "[[dataset]]\nname = \"{agency}.persons\"\nfiles = [\"{file}\"]\nsensitivity = \"official\"\n\
