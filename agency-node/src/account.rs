@@ -1,63 +1,164 @@
 //! Which of this node's rows were released, written down at their owner.
+//!
+//! Before rows leave, the question is taken from its budgets and its account is awaited. The gateway's
+//! account says afterwards which rows were released: it is acknowledged when every score is counted for
+//! its subject and disclosed in the books.
+
+use std::sync::Arc;
 
 use sallyport_join::keys::QuestionKeys;
 use sallyport_proto::node::v1::AccountRequest;
 use sallyport_trust::{
     error::{Kind, Refusal},
-    guard::Act,
+    guard::{Act, Trail},
     identity::SpiffeId,
-    policy::{Action, Attributes, Context, Request, attribute, kind},
-    question::{PERSON, QuestionId, TOP_MAX},
+    policy::{Action, Attributes, Context, Permit, Request, attribute, kind},
+    question::{Header, OpenedQuestion, PERSON, QuestionId, TOP_MAX},
 };
 
 use crate::{
+    about::About,
+    awaited::{Contribution, Released},
+    budget::{Asking, Standing},
     identifier::IdentifierType,
-    node::{Contributed, Node},
+    node::Node,
 };
 
-/// identify gateway → open audit entry → authorise → find the own rows → complete audit
-pub(crate) async fn account(node: &Node, peer: SpiffeId, released: AccountRequest) -> Result<(), Refusal> {
+const DAY_MS: i64 = 86_400_000;
+
+/// Who asks what, as budgets look at it.
+pub(crate) fn asking(header: &Header) -> Asking<'_> {
+    Asking {
+        person: header.asker.get(attribute::FEDERATION_ID).map_or("", String::as_str),
+        agency: &header.home_agency,
+        purpose: &header.purpose,
+        looked_up: header.looked_up,
+    }
+}
+
+/// Takes the question from its budgets and awaits its account, both durable before any row leaves; what
+/// is left of the budgets. A list of the own person's costs nothing.
+pub(crate) async fn open(node: &Arc<Node>, question: &OpenedQuestion, index: usize) -> Result<Vec<Standing>, Refusal> {
+    let now_ms = node.clock.now_ms();
+    let Some(contribution) = Contribution::of(question, index, now_ms) else { return Ok(Vec::new()) };
+    let (node, id, header) = (node.clone(), question.id, question.header.clone());
+    blocking(move || {
+        let left = node.books.budgets.take(&id, &asking(&header), now_ms)?;
+        node.books.awaited.expect(contribution)?;
+        Ok(left)
+    })
+    .await
+}
+
+/// identify gateway → open audit entry → authorise → find the own subjects → count and disclose →
+/// complete audit
+pub(crate) async fn account(node: &Arc<Node>, peer: SpiffeId, released: AccountRequest) -> Result<(), Refusal> {
     node.only_gateway(&peer)?;
     let id = QuestionId(released.question_id.as_slice().try_into().map_err(|_| unknown())?);
-    let question = node.take_contributed(id, released.part as usize).ok_or_else(unknown)?;
+    let contribution = node.books.awaited.take(id, released.part as usize).ok_or_else(unknown)?;
     let act = Act::by(&peer, "account", "released rows")
-        .because(&question.purpose, &question.case_number, &question.reason)
+        .because(&contribution.purpose, &contribution.case_number, &contribution.reason)
         .about(Some(id));
-    let mut trail = node.guard.begin(act).await?;
-    let worked = (|| {
-        if released.keys.len() > TOP_MAX as usize {
-            return Err(Refusal::bad_input("too_many_keys", "More rows than a question may release."));
+    let mut trail = match node.guard.begin(act).await {
+        Ok(trail) => trail,
+        Err(refusal) => {
+            node.books.awaited.put_back(contribution);
+            return Err(refusal);
         }
-        let request = Request {
-            subject: Attributes::new().with(attribute::ROLE, "gateway"),
-            resource: Attributes::new().with(attribute::KIND, kind::AUDIT).with(attribute::OWNER, node.agency.clone()),
-            action: Action::Account,
-            context: Context { at_ms: node.clock.now_ms(), ..Context::default() },
-        };
-        let _permit = node.guard.authorise(&mut trail, &request)?;
-        let own = own_rows(node, id, &question, &released.keys)?;
-        trail.count("released", released.keys.len() as u64);
-        trail.count("released_own_rows", own as u64);
-        Ok(())
-    })();
+    };
+    let worked = match told(node, &mut trail, &contribution, &released.keys).await {
+        Ok(released) => write_down(node, &mut trail, contribution, released).await,
+        Err(refusal) => {
+            // A gateway that tells nonsense still owes the account.
+            node.books.awaited.put_back(contribution);
+            Err(refusal)
+        }
+    };
     trail.complete(worked.as_ref().err()).await?;
     worked
 }
 
-/// How many of the keys are of this node's own records.
-fn own_rows(node: &Node, id: QuestionId, question: &Contributed, keys: &[Vec<u8>]) -> Result<usize, Refusal> {
+/// What the gateway's keys mean here.
+async fn told(
+    node: &Arc<Node>,
+    trail: &mut Trail,
+    contribution: &Contribution,
+    keys: &[Vec<u8>],
+) -> Result<Released, Refusal> {
+    if keys.len() > TOP_MAX as usize {
+        return Err(Refusal::bad_input("too_many_keys", "More rows than a question may release."));
+    }
+    let now_ms = node.clock.now_ms();
+    let request = Request {
+        subject: Attributes::new().with(attribute::ROLE, "gateway"),
+        resource: Attributes::new().with(attribute::KIND, kind::AUDIT).with(attribute::OWNER, node.agency.clone()),
+        action: Action::Account,
+        context: Context { at_ms: now_ms, ..Context::default() },
+    };
+    let permit = node.guard.authorise(trail, &request)?;
+    let rows = own_rows(node, contribution, keys, &permit).await?;
+    trail.count("released", keys.len() as u64);
+    trail.count("released_own_rows", rows.len() as u64);
+    let mut about: Vec<About> = rows.into_iter().flatten().collect();
+    about.sort_unstable();
+    about.dedup();
+    let life_ends_ms = life_ends_ms(node, &contribution.dataset, now_ms);
+    Ok(Released { at_ms: now_ms, keep_until_ms: node.books.disclosures.keep_until_ms(now_ms, life_ends_ms), about })
+}
+
+/// Into the books; the audit log says where the sealed disclosures are and what they hash to.
+async fn write_down(
+    node: &Arc<Node>,
+    trail: &mut Trail,
+    contribution: Contribution,
+    released: Released,
+) -> Result<(), Refusal> {
+    let node = node.clone();
+    if let Some(written) = blocking(move || node.books.write_down(contribution, released)).await? {
+        trail.count("disclosures_day", u64::from(written.day));
+        trail.count("disclosures_from_byte", written.from);
+        trail.count("disclosures_bytes", written.bytes);
+        trail.tell(&format!("disclosures_sha256_{}", written.digest));
+    }
+    Ok(())
+}
+
+/// When the last record of a data set will be gone: its newest row by the retention that the owner
+/// declares; nothing for one that is kept without limit.
+fn life_ends_ms(node: &Node, dataset: &str, now_ms: i64) -> Option<i64> {
+    let days = node.holdings.dataset(dataset).ok()?.retention_days;
+    let newest_ms = node.holdings.manifest(dataset).and_then(|manifest| manifest.newest_ms).unwrap_or(now_ms);
+    (days > 0).then(|| newest_ms.saturating_add(i64::from(days) * DAY_MS))
+}
+
+/// Of each key that is of this node's own rows, whom the row is about.
+async fn own_rows(
+    node: &Node,
+    contribution: &Contribution,
+    keys: &[Vec<u8>],
+    permit: &Permit,
+) -> Result<Vec<Vec<About>>, Refusal> {
     let keys = keys.iter().filter_map(|key| <[u8; 16]>::try_from(key.as_slice()).ok());
-    if question.subject == PERSON {
-        let pseudonyms = node.holdings.pseudonyms.of(&id.0, &question.dataset);
-        let records = node.holdings.manifest(&question.dataset).map_or(0, |manifest| manifest.records);
-        let number = |key: [u8; 16]| pseudonyms.record(u128::from_be_bytes(key));
-        return Ok(keys.filter_map(number).filter(|&record| u64::from(record) < records).count());
+    let question = contribution.question();
+    if contribution.subject == PERSON {
+        let dataset = node.holdings.dataset(&contribution.dataset)?;
+        let records = node.holdings.records(permit, dataset).await?;
+        let pseudonyms = node.holdings.pseudonyms.of(&question.0, &dataset.name);
+        let numbers = keys.filter_map(|key| pseudonyms.record(u128::from_be_bytes(key)));
+        let own = numbers.filter(|number| u64::from(*number) < records.count());
+        return Ok(own.map(|number| About::record(&dataset.name, records.keys(number))).collect());
     }
     let agreed = node.agreed()?;
-    let subject: IdentifierType = question.subject.parse().map_err(|_| unknown())?;
-    let names = QuestionKeys::derive(&agreed.secret, &id.0, question.minimum_datasets);
+    let subject: IdentifierType = contribution.subject.parse().map_err(|_| unknown())?;
+    let names = QuestionKeys::derive(&agreed.secret, &question.0, contribution.minimum_datasets);
     let order = node.holdings.order(subject, &agreed.locators).ok_or_else(unknown)?;
-    Ok(keys.filter(|key| order.subject(&agreed.locators, names.tag_of(key)).is_some()).count())
+    let own = keys.filter_map(|key| order.subject(&agreed.locators, names.tag_of(&key)));
+    Ok(own.map(|number| vec![About::Subject(subject, number)]).collect())
+}
+
+/// The disk is waited for on a thread that answers no calls.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Refusal::internal("books_failed", &error))?
 }
 
 fn unknown() -> Refusal {

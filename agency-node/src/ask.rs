@@ -114,6 +114,7 @@ fn write(
         issued_at_ms: node.clock.now_ms(),
         lookup: looked_up.map(|looked_up| looked_up.ranges.clone()),
         completes,
+        looked_up: looked_up.map_or(0, |looked_up| looked_up.tags.len() as u32),
     };
     WrittenQuestion::write(question, circumstances)
 }

@@ -11,7 +11,12 @@ use sallyport_trust::{
 };
 use serde::Deserialize;
 
-use crate::dataset::{Dataset, DatasetError};
+use crate::{
+    books::KEPT_BY_LAW,
+    budget::{self, Budget},
+    dataset::{Dataset, DatasetError},
+    period::Period,
+};
 
 /// Settings of one node.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,6 +54,26 @@ pub struct Config {
     /// The agency's data sets.
     #[serde(default)]
     pub dataset: Vec<Dataset>,
+    /// What the node gives away at most; without any there is no limit but those of policies.
+    #[serde(default)]
+    pub budget: Vec<Budget>,
+    /// How disclosures are accounted for.
+    #[serde(default)]
+    pub disclosures: Disclosures,
+}
+
+/// The accounting of disclosures.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Disclosures {
+    /// How long a disclosure is kept at least; longer where the record that it is of is kept longer.
+    pub keep: Period,
+}
+
+impl Default for Disclosures {
+    fn default() -> Self {
+        Self { keep: KEPT_BY_LAW }
+    }
 }
 
 /// The federation as this node knows it; every node must be told the same.
@@ -110,6 +135,9 @@ pub enum ConfigError {
     /// A person stands in the file twice.
     #[error("[[person]] names {0} twice: keep one")]
     PersonTwice(String),
+    /// Budgets are not what they must be.
+    #[error("[[budget]]: {0}")]
+    Budget(&'static str),
     /// A data set is described wrongly.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -154,6 +182,7 @@ impl Config {
         if let Some(twice) = self.person.iter().find(|person| !names.insert(&person.name)) {
             return Err(ConfigError::PersonTwice(twice.name.clone()));
         }
+        budget::validate(&self.budget, self.disclosures.keep).map_err(ConfigError::Budget)?;
         Ok(crate::dataset::validate(&self.agency, &self.dataset)?)
     }
 }

@@ -25,6 +25,8 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::{
+    about::About,
+    account,
     consent::{self, Consent},
     dataset::Dataset,
     history::history,
@@ -44,7 +46,8 @@ pub(crate) const HIDDEN_AMONG_MIN: usize = 100;
 pub(crate) type Rows = mpsc::Sender<Result<Contributed, Status>>;
 
 /// identify gateway → open audit entry → verify signature, freshness, nonce → authorise, or wait for
-/// release → scan → use up the release → key, sort, seal, stream → complete audit → close the stream
+/// release → scan → use up the release → take from budgets → key, sort, seal, stream → complete audit →
+/// close the stream
 pub(crate) async fn contribute(
     node: Arc<Node>,
     peer: SpiffeId,
@@ -85,11 +88,14 @@ async fn answer(node: &Arc<Node>, signed: &SignedQuestion, trail: &mut Trail, ro
             work
         }
     };
-    node.remember(&question, index);
-    let (preamble, count) = match &work {
+    let left = account::open(node, &question, index).await?;
+    let (mut preamble, count) = match &work {
         Work::Plain((preamble, subjects)) => (preamble.clone(), subjects.len() as u64),
         Work::Link(preamble, side) => (preamble.clone(), side.rows),
     };
+    if let Some(coverage) = &mut preamble.coverage {
+        coverage.budgets = left.into_iter().map(Into::into).collect();
+    }
     trail.count("subjects", count);
     if rows.send(Ok(message(Part::Preamble(preamble)))).await.is_err() {
         return Ok(0);
@@ -140,7 +146,7 @@ async fn read(
     Ok((Work::Plain(scan(node, agreed, question, indicator, permit).await?), None))
 }
 
-/// The owner's policy decides; what a rule holds needs a release.
+/// By the owner's policy, and by whether anything is left of its budgets; what a rule holds needs a release.
 async fn authorise(
     node: &Arc<Node>,
     trail: &mut Trail,
@@ -156,10 +162,13 @@ async fn authorise(
         .with(attribute::OWNER, node.agency.clone())
         .with(attribute::DATASET, indicator.dataset.clone())
         .with(attribute::SENSITIVITY, dataset.sensitivity.name());
-    match node.guard.rule(trail, &header.policy_request(action, resource, node.clock.now_ms()))? {
-        Ruled::Allowed(permit) => Ok(Consent::not_needed(permit)),
-        Ruled::Held(hold) => consent::released(node, trail, agreed, question, (part, indicator), hold).await,
-    }
+    let now_ms = node.clock.now_ms();
+    let consent = match node.guard.rule(trail, &header.policy_request(action, resource, now_ms))? {
+        Ruled::Allowed(permit) => Consent::not_needed(permit),
+        Ruled::Held(hold) => consent::released(node, trail, agreed, question, (part, indicator), hold).await?,
+    };
+    node.books.budgets.check(&question.id, &account::asking(header), now_ms)?;
+    Ok(consent)
 }
 
 type Subjects = Vec<(crate::linkage::oprf::Tag, Evidence)>;
@@ -200,6 +209,7 @@ async fn scan(
     };
     let as_of_ms = window.until_ms.unwrap_or(header.issued_at_ms);
     let tags = node.holdings.tags(subject);
+    let over = node.over_budget();
     let mut untagged = 0;
     let evidence = |place: usize, held: &Held| Evidence {
         strength_thousandths: indicator.measure.strength(
@@ -215,13 +225,15 @@ async fn scan(
         .subjects
         .iter()
         .enumerate()
+        .filter(|(_, held)| !over.holds(About::Subject(subject, held.subject)))
         .filter_map(|(place, held)| {
             let tag = tags.as_ref().and_then(|tags| tags.get(held.subject));
             untagged += u64::from(tag.is_none());
             Some((tag?, evidence(place, held)))
         })
         .collect();
-    let told = Told { rows: holding.rows, newest_ms: holding.newest_ms, untagged, unrecorded };
+    let over_budget = over.count(subject);
+    let told = Told { rows: holding.rows, newest_ms: holding.newest_ms, untagged, over_budget, unrecorded };
     Ok((preamble(node, dataset, &identifier.name, told, permit), subjects))
 }
 
@@ -254,6 +266,7 @@ struct Told {
     rows: u64,
     newest_ms: Option<i64>,
     untagged: u64,
+    over_budget: u64,
     unrecorded: Option<String>,
 }
 
@@ -263,6 +276,7 @@ fn link_preamble(node: &Node, indicator: &Indicator, side: &Side, permit: &Permi
         rows: side.rows,
         newest_ms: side.newest_ms,
         untagged: side.untagged,
+        over_budget: side.over_budget,
         unrecorded: side.unrecorded.clone(),
     };
     Ok(preamble(node, dataset, &side.identifier, told, permit))
@@ -274,6 +288,7 @@ fn preamble(node: &Node, dataset: &Dataset, identifier: &str, told: Told, permit
         outcome: Outcome::Answered.into(),
         rows: told.rows,
         untagged: told.untagged,
+        over_budget: told.over_budget,
         unusable: node.holdings.manifest(&dataset.name).map_or(0, |manifest| manifest.lost(identifier)),
         newest_day: told.newest_ms.map(|moment| u32::from(day(moment))),
         gaps: dataset.coverage.gaps.iter().cloned().chain(told.unrecorded).collect(),

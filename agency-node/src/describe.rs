@@ -3,7 +3,7 @@
 
 use prost::Message;
 use sallyport_proto::{
-    common::v1::{AttributeDescription, DatasetDescription, IdentifierDescription},
+    common::v1::{AttributeDescription, Budget, DatasetDescription, IdentifierDescription},
     gateway::v1::{CatalogRequest, NodeCatalog},
     node::v1::{DescribeRequest, DescribeResponse, Introduction},
 };
@@ -56,8 +56,15 @@ fn list(node: &Node, trail: &mut Trail, request: DescribeRequest) -> Result<Desc
     trail.count("datasets_listed", datasets.len() as u64);
     match refused {
         Some(refusal) if datasets.is_empty() && patterns.is_empty() => Err(refusal),
-        _ => Ok(DescribeResponse { datasets, patterns }),
+        _ => Ok(DescribeResponse { datasets, patterns, budgets: budgets(node, &asker) }),
     }
+}
+
+/// What may still be asked here, shown before anybody runs into it.
+fn budgets(node: &Node, asker: &Asker) -> Vec<Budget> {
+    let of = |name| asker.get(name).map_or("", String::as_str);
+    let (person, agency) = (of(attribute::FEDERATION_ID), of(attribute::AGENCY));
+    node.books.budgets.standings(person, agency, node.clock.now_ms()).into_iter().map(Into::into).collect()
 }
 
 fn description(node: &Node, dataset: &Dataset) -> DatasetDescription {

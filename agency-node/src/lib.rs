@@ -7,28 +7,39 @@
 //! answers to the agency's own people. Record types cannot be serialised.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod about;
 mod account;
 mod ask;
+mod awaited;
 mod behaviour;
+mod books;
+mod budget;
 mod config;
 mod consent;
 mod contribute;
 mod dataset;
 mod describe;
+mod disclosure;
+mod disk;
 mod history;
 mod holdings;
+mod housekeeping;
 pub mod identifier;
 mod link;
 pub mod linkage;
 mod lookup;
 mod node;
 mod patterns;
+mod period;
 pub mod pseudonym;
 mod resolve;
 mod reveal;
 mod rpc;
 mod run;
+mod secret;
 mod settle;
 
+pub use budget::Budget;
 pub use config::{Config, ConfigError};
+pub use period::{NoPeriod, Period};
 pub use run::{RunError, run};

@@ -26,6 +26,7 @@ use sallyport_trust::{
 };
 
 use crate::{
+    about::About,
     contribute::{Rows, rows_message},
     history::{History, history},
     holdings::{NEVER, NOBODY, Tags},
@@ -74,6 +75,8 @@ pub(crate) struct Side {
     pub(crate) rows: u64,
     /// Circumstances that lack a tag.
     pub(crate) untagged: u64,
+    /// Those whom rows would be about, but of whom nothing more may be released.
+    pub(crate) over_budget: u64,
     pub(crate) newest_ms: Option<i64>,
     pub(crate) unrecorded: Option<String>,
 }
@@ -122,7 +125,10 @@ pub(crate) async fn side(
             Err(Refusal::bad_input("relation_hops", "`hops = 2` needs contacts of the same type as the subjects."))
         }
     });
-    let circumstances = work.await.map_err(|error| Refusal::internal("relation_failed", &error))??;
+    let mut circumstances = work.await.map_err(|error| Refusal::internal("relation_failed", &error))??;
+    let rows = circumstances.iter().map(|c| u64::from(c.evidence.events)).sum();
+    let over = node.over_budget();
+    circumstances.retain(|circumstance| !over.holds(About::Subject(about_type, circumstance.about)));
     if circumstances.len() > CIRCUMSTANCES_MAX {
         return Err(too_many());
     }
@@ -138,8 +144,9 @@ pub(crate) async fn side(
         RelationKind::CommonContacts { .. } => None,
     };
     Ok(Side {
-        rows: circumstances.iter().map(|c| u64::from(c.evidence.events)).sum(),
+        rows,
         untagged,
+        over_budget: over.count(about_type),
         newest_ms,
         unrecorded,
         circumstances,

@@ -10,7 +10,7 @@ use sallyport_trust::{
     guard::Act,
     identity::SpiffeId,
     policy::Request,
-    question::{LOOKUP_MAX, LocatorRange, Question},
+    question::{LOOKUP_MAX, LocatorRange, PERSON, Question},
 };
 
 use crate::{
@@ -47,7 +47,7 @@ pub(crate) async fn look_up(
     let act = Act::by(peer, "tag", "look-up").because(&question.purpose, &question.case_number, &question.reason);
     let mut trail = node.guard.begin(act).await?;
     let worked = async {
-        let (kind, identifiers) = canonical(node, question, &asked.lookup)?;
+        let (kind, identifiers) = canonical(node, &question.subject, &asked.lookup)?;
         let _permit = node.guard.authorise(&mut trail, request)?;
         trail.count("identifiers", identifiers.len() as u64);
         let tags = tags(node, agreed, kind, identifiers).await?;
@@ -73,18 +73,20 @@ pub(crate) async fn look_up(
     worked
 }
 
-fn canonical(node: &Node, question: &Question, raw: &[String]) -> Result<(IdentifierType, Vec<Canonical>), Refusal> {
-    if question.is_of_persons() {
+/// The canonical forms of identifiers as a person wrote them, each once.
+pub(crate) fn canonical(
+    node: &Node,
+    subject: &str,
+    raw: &[String],
+) -> Result<(IdentifierType, Vec<Canonical>), Refusal> {
+    if subject == PERSON {
         return Err(Refusal::bad_input(
             "person_lookup",
             "Persons are ranked and not looked up; look up what you know of one, such as `subject = \"phone\"`.",
         ));
     }
-    let kind: IdentifierType = question.subject.parse().map_err(|_| {
-        Refusal::bad_input(
-            "subject_unknown",
-            format!("`{}` is no type of identifier that this node knows.", question.subject),
-        )
+    let kind: IdentifierType = subject.parse().map_err(|_| {
+        Refusal::bad_input("subject_unknown", format!("`{subject}` is no type of identifier that this node knows."))
     })?;
     if raw.len() > LOOKUP_MAX {
         return Err(Refusal::bad_input(

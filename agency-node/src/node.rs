@@ -14,28 +14,26 @@ use sallyport_trust::{
     guard::Guard,
     identity::{Identity, Role, SpiffeId},
     policy::attribute,
-    question::{AGE_MAX_MS, Asker, LocatorRange, OpenedIndicator, OpenedQuestion, QuestionId, ReplayGuard},
+    question::{AGE_MAX_MS, Asker, LocatorRange, QuestionId, ReplayGuard},
 };
 use tonic::transport::Channel;
 
 use crate::{
     Config,
+    books::Books,
+    budget::OverBudget,
     consent::{KeptQuestions, ReleaseQueue},
     contribute::HIDDEN_AMONG_MIN,
     holdings::Holdings,
     identifier::IdentifierType,
     linkage::{
         epoch::Epoch,
-        evaluate::Quota,
         oprf::{EpochKeys, Tag},
         tagging::Tagger,
     },
     patterns::PatternStore,
     reveal::Revealing,
 };
-
-/// Questions remembered for accounting, at most.
-const REMEMBERED_MAX: usize = 10_000;
 
 /// A running node.
 pub(crate) struct Node {
@@ -47,7 +45,7 @@ pub(crate) struct Node {
     pub(crate) gateway: FederationClient<Channel>,
     pub(crate) holdings: Holdings,
     pub(crate) patterns: PatternStore,
-    pub(crate) quota: Quota,
+    pub(crate) books: Books,
     /// Others' questions that wait for people of this agency.
     pub(crate) releases: ReleaseQueue,
     /// Questions of this agency's people that owners hold.
@@ -58,14 +56,13 @@ pub(crate) struct Node {
     pub(crate) settled: Mutex<Settled>,
     pub(crate) revealing: Revealing,
     lookups: Mutex<HashMap<QuestionId, (i64, Vec<Tag>)>>,
-    contributed: Mutex<HashMap<(QuestionId, usize), Contributed>>,
 }
 
 /// What a node keeps in its state directory.
 pub(crate) struct State {
     pub(crate) holdings: Holdings,
     pub(crate) patterns: PatternStore,
-    pub(crate) quota: Quota,
+    pub(crate) books: Books,
     pub(crate) epoch: Epoch,
     pub(crate) releases: ReleaseQueue,
     pub(crate) kept: KeptQuestions,
@@ -88,19 +85,6 @@ pub(crate) struct Settled {
     pub(crate) waiting_for: Vec<String>,
 }
 
-/// What must be known of a question to account for its released rows.
-#[derive(Clone)]
-pub(crate) struct Contributed {
-    at_ms: i64,
-    pub(crate) subject: String,
-    /// The data set that the part asked; empty for the asker's own list.
-    pub(crate) dataset: String,
-    pub(crate) minimum_datasets: u32,
-    pub(crate) purpose: String,
-    pub(crate) case_number: String,
-    pub(crate) reason: String,
-}
-
 impl Node {
     pub(crate) fn new(
         config: Config,
@@ -120,7 +104,7 @@ impl Node {
             gateway,
             holdings: state.holdings,
             patterns: state.patterns,
-            quota: state.quota,
+            books: state.books,
             releases: state.releases,
             kept: state.kept,
             epoch: tokio::sync::Mutex::new(state.epoch),
@@ -128,7 +112,6 @@ impl Node {
             settled: Mutex::default(),
             revealing: Revealing::default(),
             lookups: Mutex::default(),
-            contributed: Mutex::default(),
         }
     }
 
@@ -214,6 +197,11 @@ impl Node {
         subjects
     }
 
+    /// Subjects of whom nothing more may be released for now.
+    pub(crate) fn over_budget(&self) -> OverBudget {
+        self.books.budgets.over(self.clock.now_ms())
+    }
+
     /// Keeps a look-up's subjects until the gateway asks for them.
     pub(crate) fn keep_lookup(&self, question: QuestionId, tags: Vec<Tag>) {
         let now_ms = self.clock.now_ms();
@@ -243,38 +231,6 @@ impl Node {
         own.sort_unstable();
         own.dedup();
         Ok(own)
-    }
-
-    /// Remembers a question that this node contributes to, for the accounting that follows.
-    pub(crate) fn remember(&self, question: &OpenedQuestion, index: usize) {
-        let header = &question.header;
-        let now_ms = self.clock.now_ms();
-        let mut contributed = self.contributed.lock().unwrap_or_else(PoisonError::into_inner);
-        if contributed.len() >= REMEMBERED_MAX {
-            let longest_ms = i64::from(*sallyport_trust::question::DEADLINE_MS.end());
-            contributed.retain(|_, kept| kept.at_ms >= now_ms - longest_ms);
-        }
-        if contributed.len() < REMEMBERED_MAX {
-            let kept = Contributed {
-                at_ms: now_ms,
-                subject: header.subject.clone(),
-                dataset: question
-                    .indicators
-                    .get(&index)
-                    .and_then(OpenedIndicator::dataset)
-                    .unwrap_or_default()
-                    .to_owned(),
-                minimum_datasets: header.minimum_datasets,
-                purpose: header.purpose.clone(),
-                case_number: header.case_number.clone(),
-                reason: header.reason.clone(),
-            };
-            contributed.insert((question.id, index), kept);
-        }
-    }
-
-    pub(crate) fn take_contributed(&self, question: QuestionId, index: usize) -> Option<Contributed> {
-        self.contributed.lock().unwrap_or_else(PoisonError::into_inner).remove(&(question, index))
     }
 }
 

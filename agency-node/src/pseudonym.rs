@@ -3,21 +3,17 @@
 //! AES-256 of the record's number, under a key for each question and data set that is derived (HKDF,
 //! RFC 5869) from a secret of this node alone. The epoch's secret, which all nodes know, plays no part.
 
-use std::{
-    fs,
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{io, path::Path};
 
 use aes::{
     Aes256,
     cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit},
 };
 use hkdf::Hkdf;
-use rand::{TryRng, rngs::SysRng};
 use sha2::Sha256;
 use zeroize::Zeroizing;
+
+use crate::secret;
 
 const FILE: &str = "record.key";
 
@@ -30,25 +26,7 @@ impl PseudonymKey {
     /// # Errors
     /// When it can be neither read nor written, or is not 32 bytes long.
     pub fn open(state: &Path) -> io::Result<Self> {
-        let path = state.join(FILE);
-        match fs::read(&path).map(Zeroizing::new) {
-            Ok(bytes) => {
-                let key = bytes.as_slice().try_into().map_err(|_| {
-                    io::Error::new(io::ErrorKind::InvalidData, "record.key is damaged; restore it from a backup")
-                })?;
-                Ok(Self(Zeroizing::new(key)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut key = Zeroizing::new([0; 32]);
-                TryRng::try_fill_bytes(&mut SysRng, key.as_mut_slice()).map_err(io::Error::other)?;
-                fs::create_dir_all(state)?;
-                let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-                file.write_all(key.as_slice())?;
-                file.sync_all()?;
-                Ok(Self(key))
-            }
-            Err(error) => Err(error),
-        }
+        secret::open(state, FILE).map(Self)
     }
 
     /// Pseudonyms of a data set's records in one question.
@@ -83,7 +61,7 @@ impl Pseudonyms {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 

@@ -9,9 +9,10 @@ use sallyport_proto::{
     node::v1::{
         AccountRequest, AccountResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse,
         DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse,
-        EpochGreeting, HeldQuestionsRequest, HeldQuestionsResponse, PublishPatternRequest, PublishPatternResponse,
-        ReadinessRequest, ReadinessResponse, ReleaseRequest, ReleaseResponse, ReleasesRequest, ReleasesResponse,
-        RevealRequest, RevealResponse, SignedMessage, contribution_server::Contribution, desk_server::Desk,
+        DisclosuresRequest, DisclosuresResponse, EpochGreeting, HeldQuestionsRequest, HeldQuestionsResponse,
+        PublishPatternRequest, PublishPatternResponse, ReadinessRequest, ReadinessResponse, ReleaseRequest,
+        ReleaseResponse, ReleasesRequest, ReleasesResponse, RevealRequest, RevealResponse, SignedMessage,
+        contribution_server::Contribution, desk_server::Desk,
     },
 };
 use sallyport_trust::{
@@ -29,7 +30,7 @@ use crate::{
     account,
     ask::{self, Asked},
     consent::{self, decided, held_question, wanted},
-    contribute, describe,
+    contribute, describe, disclosure,
     linkage::evaluate,
     node::Node,
     patterns::{self, WantedPattern},
@@ -132,7 +133,7 @@ async fn answer_carried(
     let signed = SignedMessage::decode(message.payload.as_slice()).map_err(|_| unreadable())?;
     let now_ms = node.clock.now_ms();
     let wanted = evaluate::verify(&node.identity, &node.agency, &message.from, &agreed.digest, now_ms, signed)?;
-    let left = node.quota.take(&wanted.agency, wanted.count())?;
+    let left = node.books.quota.take(&wanted.agency, wanted.count())?;
     trail.count("evaluations", wanted.count());
     Ok(evaluate::evaluate(agreed.keys.clone(), wanted, left).await?.encode_to_vec())
 }
@@ -189,6 +190,11 @@ impl Desk for DeskService {
     ) -> Result<Response<PublishPatternResponse>, Status> {
         let peer = peer(&request)?;
         Ok(Response::new(patterns::publish(&self.0, peer, &request.into_inner().text).await?))
+    }
+
+    async fn disclosures(&self, request: Request<DisclosuresRequest>) -> Result<Response<DisclosuresResponse>, Status> {
+        let peer = peer(&request)?;
+        Ok(Response::new(disclosure::show(&self.0, peer, request.into_inner()).await?))
     }
 
     async fn readiness(&self, request: Request<ReadinessRequest>) -> Result<Response<ReadinessResponse>, Status> {

@@ -21,12 +21,11 @@ use tokio::net::TcpListener;
 
 use crate::{
     Config,
+    books::Books,
     consent::{KeptQuestions, ReleaseQueue},
     holdings::{Holdings, HoldingsError},
-    linkage::{
-        epoch::{Epoch, EpochError, Terms},
-        evaluate::Quota,
-    },
+    housekeeping::keep_house,
+    linkage::epoch::{Epoch, EpochError, Terms},
     node::{Node, State},
     patterns::PatternStore,
     rpc::{ContributionService, DeskService},
@@ -119,6 +118,7 @@ pub async fn run(
         listening(address);
     }
     let settling = tokio::spawn(settle(node.clone()));
+    let housekeeping = tokio::spawn(keep_house(node.clone()));
     let message_bytes = config.limits.message_bytes;
     let contribution =
         ContributionServer::new(ContributionService(node.clone())).max_decoding_message_size(message_bytes);
@@ -132,6 +132,7 @@ pub async fn run(
     let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
     settling.abort();
     policy_watch.end().await;
+    housekeeping.abort();
     node.guard.close().await?;
     served?;
     Ok(())
@@ -145,10 +146,9 @@ fn open(config: &Config, identity: &Arc<Identity>, guard: Guard) -> Result<Node,
         members: config.federation.members.clone(),
         agency: config.agency.clone(),
     };
-    let quota_directory = config.state.join("quota").join(config.federation.epoch.to_string());
     let state = State {
         epoch: Epoch::open(&config.state, terms)?,
-        quota: Quota::open(quota_directory, config.federation.evaluations_per_node)?,
+        books: Books::open(config, guard.clock().now_ms())?,
         holdings: Holdings::open(&config.state, config.dataset.clone())?,
         patterns: PatternStore::open(config.state.join("patterns"), &config.agency)?,
         releases: ReleaseQueue::open(&config.state)?,

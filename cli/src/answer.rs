@@ -8,7 +8,7 @@ use sallyport_proto::{
 };
 use serde_json::{Value, json};
 
-use crate::terminal;
+use crate::{budgets, terminal};
 
 /// The answer as one JSON object; its fields are a promise to scripts.
 pub(crate) fn to_json(answer: &DeskAnswer) -> Value {
@@ -93,6 +93,8 @@ fn coverage_json(coverage: &Coverage) -> Value {
         "unusable": coverage.unusable,
         "newest": day(coverage.newest_day),
         "gaps": coverage.gaps,
+        "over_budget": coverage.over_budget,
+        "budgets": coverage.budgets.iter().map(budgets::to_json).collect::<Vec<_>>(),
     })
 }
 
@@ -143,6 +145,7 @@ pub(crate) fn print(answer: &DeskAnswer) {
     }
     print_comparisons(&answer.comparisons);
     print_coverage(&answer.coverage);
+    budgets::warnings(&answer.coverage).iter().for_each(|warning| println!("{}", terminal::line(warning)));
     println!(
         "{} subjects matched; the best {} are shown. Question {} took {} ms.",
         answer.subjects_matched,
@@ -218,6 +221,9 @@ fn print_coverage(coverage: &[Coverage]) {
         let mut notes = entry.gaps.clone();
         if !entry.explanation.is_empty() {
             notes.insert(0, format!("{} [{}]", entry.explanation, entry.reason));
+        }
+        if entry.over_budget > 0 {
+            notes.push(format!("{} subjects of the owner are over their budget and were left out", entry.over_budget));
         }
         vec![
             entry.dataset.clone(),

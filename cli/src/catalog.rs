@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answer::{day, print_table},
+    budgets,
     desk::Desk,
     failure::Failure,
     people::As,
@@ -43,6 +44,7 @@ fn node_json(node: &NodeCatalog) -> Value {
         "reason": node.reason,
         "datasets": node.datasets.iter().map(dataset_json).collect::<Vec<_>>(),
         "patterns": node.patterns.len(),
+        "budgets": node.budgets.iter().map(budgets::to_json).collect::<Vec<_>>(),
     })
 }
 
@@ -102,4 +104,5 @@ fn print_node(node: &NodeCatalog) {
     if !node.patterns.is_empty() {
         println!("  patterns: {}; `sallyport pattern list` shows them", node.patterns.len());
     }
+    node.budgets.iter().for_each(|budget| println!("  {}", terminal::line(&budgets::renewing(budget))));
 }

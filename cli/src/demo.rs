@@ -71,6 +71,10 @@ const ASKERS: [(&str, &str); 3] = [
 const RELEASE_OFFICERS: [&str; 3] = ["adeyemi", "novak", "silva"];
 const RELEASE_OFFICER: &str = "role = \"release_officer\"\n";
 
+/// Who answers at each of [`AGENCIES`] for what was disclosed.
+const PRIVACY_OFFICERS: [&str; 3] = ["laurent", "ito", "berg"];
+const PRIVACY_OFFICER: &str = "role = \"privacy_officer\"\n";
+
 /// The policies that the demonstration's parties start with, as they stand in the repository.
 const POLICIES: [(&str, &str); 10] = [
     ("model.conf", include_str!("../../policies/model.conf")),
@@ -200,9 +204,10 @@ fn start(directory: &Path) -> Result<Federation, Failure> {
         .zip(ASKERS)
         .zip(RELEASE_OFFICERS)
         .zip(DATASETS)
-        .map(|(((agency, asker), officer), datasets)| Member {
+        .zip(PRIVACY_OFFICERS)
+        .map(|((((agency, asker), officer), datasets), privacy_officer)| Member {
             agency: (*agency).to_owned(),
-            people: [asker, (officer, RELEASE_OFFICER)]
+            people: [asker, (officer, RELEASE_OFFICER), (privacy_officer, PRIVACY_OFFICER)]
                 .map(|(name, attributes)| (name.to_owned(), attributes.to_owned()))
                 .to_vec(),
             datasets: datasets.to_owned(),
@@ -290,6 +295,7 @@ fn next_commands(directory: &Path, planted: &[String], when: &str) {
     );
     println!("  {program} ask --phone \"{phone}\" --purpose missing-person --case HSI-2026-0118 --as rivera{people}");
     println!("  {program} release list --as novak{people}");
+    println!("  {program} disclosures --phone \"{phone}\" --as {}{people}", PRIVACY_OFFICERS[0]);
     println!("  {program} audit verify {shown}/gateway-audit {shown}/hsi/audit");
 }
 

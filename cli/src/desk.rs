@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use sallyport_proto::{
     gateway::v1::{NodeCatalog, Progress},
     node::v1::{
-        AskPattern, DeskAnswer, DeskAskRequest, DeskCatalogRequest, HeldQuestion, HeldQuestionsRequest,
-        OwnHeldQuestion, PublishPatternRequest, PublishPatternResponse, ReadinessRequest, ReadinessResponse,
-        ReleaseRequest, ReleasesRequest, ReleasesResponse, desk_ask_event::Event, desk_client::DeskClient,
+        AskPattern, DeskAnswer, DeskAskRequest, DeskCatalogRequest, DisclosuresRequest, DisclosuresResponse,
+        HeldQuestion, HeldQuestionsRequest, OwnHeldQuestion, PublishPatternRequest, PublishPatternResponse,
+        ReadinessRequest, ReadinessResponse, ReleaseRequest, ReleasesRequest, ReleasesResponse, desk_ask_event::Event,
+        desk_client::DeskClient,
     },
 };
 use sallyport_trust::{
@@ -123,6 +124,12 @@ impl Desk {
         answer.into_inner().question.ok_or_else(|| {
             Refusal::new(Kind::Unavailable, "answer_missing", "The node ended without an answer; list the queue again.")
         })
+    }
+
+    /// What the node disclosed of one subject.
+    pub(crate) async fn disclosures(&mut self, request: DisclosuresRequest) -> Result<DisclosuresResponse, Refusal> {
+        let answer = self.0.disclosures(request).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
     }
 
     /// How far the node is.

@@ -4,10 +4,12 @@
 mod answer;
 mod ask;
 mod bench;
+mod budgets;
 mod catalog;
 mod certs;
 mod demo;
 mod desk;
+mod disclosures;
 mod failure;
 mod federation;
 mod generate;
@@ -50,6 +52,8 @@ enum Command {
     Catalog(catalog::Arguments),
     /// Publish, show and ask patterns: named questions that agencies share.
     Pattern(pattern::Arguments),
+    /// Show what your agency disclosed of one subject, and to whom.
+    Disclosures(Box<disclosures::Arguments>),
     /// Write generated sample data with a planted truth.
     Sample(generate::Arguments),
     /// Make development certificates.
@@ -80,6 +84,7 @@ fn main() -> ExitCode {
             Command::Release(arguments) => release::run(arguments).await,
             Command::Catalog(arguments) => catalog::run(arguments).await,
             Command::Pattern(arguments) => pattern::run(arguments).await,
+            Command::Disclosures(arguments) => disclosures::run(*arguments).await,
             Command::Sample(arguments) => generate::run(&arguments),
             Command::Certs(arguments) => certs::run(&arguments),
             Command::Audit(arguments) => verify::run(&arguments),

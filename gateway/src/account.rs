@@ -12,8 +12,8 @@ use crate::{run::Gateway, streams::ContributorStream};
 /// How long one contributor may take to write it down.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sends the keys of the released rows to their owners, all at once; an owner that cannot be reached
-/// is logged, and finds the question in its own audit log.
+/// Sends the keys of the released rows to their owners, all at once, and to those who answered in vain
+/// that none were; an owner that cannot be reached is logged, and misses the account by itself.
 pub(crate) async fn tell_contributors(
     gateway: &Gateway,
     question: &OpenedQuestion,
@@ -30,12 +30,14 @@ pub(crate) async fn tell_contributors(
             keys.entry(evidence.indicator).or_default().push(found.key.clone());
         }
     }
-    let telling = streams.iter().filter_map(|stream| {
-        // An indicator that stands in relation has more than one stream: it accounts once.
-        let keys = keys.remove(&stream.coverage.indicator)?;
+    // Whoever began to answer awaits an account, whatever came of its stream.
+    let answered = streams.iter().filter(|stream| stream.obligations.is_some());
+    let telling = answered.map(|stream| {
+        // An indicator that stands in relation has more than one stream: the first accounts for its rows.
+        let keys = keys.remove(&stream.coverage.indicator).unwrap_or_default();
         let client = gateway.contributors.of(&stream.owner).ok();
         let request = AccountRequest { question_id: question.id.0.to_vec(), part: stream.part as u32, keys };
-        Some(async move {
+        async move {
             let told = match client {
                 Some(mut client) => timeout(PATIENCE, client.account(request)).await.is_ok_and(|told| told.is_ok()),
                 None => false,
@@ -43,7 +45,7 @@ pub(crate) async fn tell_contributors(
             if !told {
                 tracing::warn!(owner = stream.owner, "an owner could not be told of its released rows");
             }
-        })
+        }
     });
     join_all(telling.collect::<Vec<_>>()).await;
 }

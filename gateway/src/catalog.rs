@@ -67,6 +67,6 @@ async fn one(agency: &str, mut client: ContributionClient<Channel>, request: Des
         }
         Err(_) => (Outcome::TimedOut, "deadline_passed".to_owned(), DescribeResponse::default()),
     };
-    let DescribeResponse { datasets, patterns } = listed;
-    NodeCatalog { agency: agency.to_owned(), outcome: outcome.into(), reason, datasets, patterns }
+    let DescribeResponse { datasets, patterns, budgets } = listed;
+    NodeCatalog { agency: agency.to_owned(), outcome: outcome.into(), reason, datasets, patterns, budgets }
 }

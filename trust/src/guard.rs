@@ -37,6 +37,7 @@ pub struct Trail {
     /// What the ruling was made on; empty when that cannot be written down whole.
     decided_on: BTreeMap<String, String>,
     counts: BTreeMap<String, u64>,
+    detail: Option<String>,
 }
 
 impl Act {
@@ -104,7 +105,7 @@ impl Guard {
     /// `audit_unavailable`: nothing may be done.
     pub async fn begin(&self, act: Act) -> Result<Trail, Refusal> {
         let entry = self.audit.begin(act.0).await.map_err(unavailable)?;
-        Ok(Trail { entry, ruling: None, decided_on: BTreeMap::new(), counts: BTreeMap::new() })
+        Ok(Trail { entry, ruling: None, decided_on: BTreeMap::new(), counts: BTreeMap::new(), detail: None })
     }
 
     /// Decides, and writes the decision into the trail. For what cannot wait: a hold is a refusal.
@@ -201,6 +202,11 @@ impl Trail {
         *self.counts.entry(name.to_owned()).or_default() += amount;
     }
 
+    /// Says in `snake_case` how the work ended, where it was not refused; never about one subject.
+    pub fn tell(&mut self, detail: &str) {
+        self.detail = Some(detail.to_owned());
+    }
+
     /// Completes the entry; durable when this returns. Only then may an answer leave.
     ///
     /// # Errors
@@ -210,7 +216,7 @@ impl Trail {
         completion.ruling = self.ruling;
         completion.decided_on = self.decided_on;
         completion.counts = self.counts;
-        completion.detail = refusal.map(|refusal| refusal.reason.clone());
+        completion.detail = refusal.map(|refusal| refusal.reason.clone()).or(self.detail);
         self.entry.complete(completion).await.map_err(unavailable)?;
         Ok(())
     }

@@ -101,6 +101,7 @@ mod tests {
             commitments: vec![Commitment { digest: [3; 32], share_point: 1 }],
             ranges: vec![LocatorRange { bits: 3, prefix: 5 }],
             completes: None,
+            looked_up: 1,
         }
     }
 

@@ -363,6 +363,11 @@ impl Holdings {
         subjects.tags().get(subjects.number(identifier)?)
     }
 
+    /// The number of an own subject.
+    pub(crate) fn number(&self, _permit: &Permit, kind: IdentifierType, identifier: &Canonical) -> Option<u32> {
+        self.inner().subjects.get(&kind)?.number(identifier)
+    }
+
     /// The identifier of an own subject.
     pub(crate) fn identifier(&self, kind: IdentifierType, subject: u32) -> Option<Canonical> {
         self.inner().subjects.get(&kind)?.identifier(subject).cloned()

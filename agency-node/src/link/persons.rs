@@ -17,6 +17,7 @@ use sallyport_trust::{
 
 use super::{Circumstance, Side, too_many};
 use crate::{
+    about::About,
     holdings::{Held, Holding, RECORD, RecordKey, Records, Scan},
     identifier::IdentifierType,
     node::{Agreed, Node},
@@ -54,7 +55,10 @@ pub(crate) async fn persons(
     let dataset = node.holdings.dataset(&indicator.dataset)?;
     let window = header.window.and(indicator.window);
     let scan = Scan { identifier: RECORD, window, filter: &indicator.filter, within: None };
-    let (records, holding) = node.holdings.fold_records(permit, &indicator.dataset, &scan).await?;
+    let (records, mut holding) = node.holdings.fold_records(permit, &indicator.dataset, &scan).await?;
+    let over = node.over_budget();
+    let is_over = |record| About::record(&dataset.name, records.keys(record)).into_iter().any(|one| over.holds(one));
+    holding.subjects.retain(|held| over.total() == 0 || !is_over(held.subject));
     let as_of_ms = window.until_ms.unwrap_or(header.issued_at_ms);
     let keys = LinkKeys::derive(&agreed.secret, &question.id.0, LINK);
     let table = KeyTable::new(node, &keys, &records);
@@ -88,6 +92,7 @@ pub(crate) async fn persons(
         identifier: PERSON.to_owned(),
         rows,
         untagged,
+        over_budget: over.total(),
         newest_ms,
         unrecorded: None,
     };

@@ -68,7 +68,8 @@ impl Quota {
                 Kind::Exhausted,
                 "evaluation_quota",
                 format!(
-                    "The quota of {} evaluations in this epoch is used up ({} left); ask the owner to raise it.",
+                    "The budget of {} evaluations per node and epoch is used up ({} left); it renews with the next \
+                     epoch, and the owner can raise it.",
                     self.limit,
                     self.limit.saturating_sub(used.given)
                 ),

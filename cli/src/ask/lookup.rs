@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use sallyport_proto::{
     common::v1::{DatasetDescription, Outcome},
     gateway::v1::NodeCatalog,
+    node::v1::DisclosuresRequest,
 };
 use sallyport_trust::question::{INDICATORS_MAX, Indicator, LOOKUP_MAX, Measure, Question, Why, Window};
 
@@ -98,6 +99,22 @@ impl LookUpArguments {
 
     fn types(&self) -> Vec<&'static str> {
         self.by_type().into_iter().filter(|(_, given)| !given.is_empty()).map(|(kind, _)| kind).collect()
+    }
+
+    /// The one subject whose disclosures are asked for.
+    pub(crate) fn one(&self) -> Result<DisclosuresRequest, Failure> {
+        let mut given =
+            self.by_type().into_iter().flat_map(|(kind, given)| given.iter().map(move |identifier| (kind, identifier)));
+        let (Some((subject, identifier)), None, None) = (given.next(), given.next(), &self.lookup_file) else {
+            return Err(Failure::input("one_subject", "name one identifier of the subject, such as --phone NUMBER"));
+        };
+        Ok(DisclosuresRequest {
+            subject: subject.to_owned(),
+            identifier: identifier.clone(),
+            purpose: self.purpose.clone().unwrap_or_default(),
+            case_number: self.case_number.clone().unwrap_or_default(),
+            reason: self.reason.clone(),
+        })
     }
 
     fn by_type(&self) -> [(&'static str, &Vec<String>); 7] {

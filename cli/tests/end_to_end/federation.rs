@@ -89,6 +89,18 @@ impl<'a> Agency<'a> {
     }
 }
 
+impl Agency<'_> {
+    /// Everybody by name and role: the analyst, and more.
+    fn everybody(&self) -> impl Iterator<Item = (String, &str)> {
+        let more = self.people.iter().map(|(name, role)| ((*name).to_owned(), *role));
+        std::iter::once((format!("{}-analyst", self.name), "analyst")).chain(more)
+    }
+}
+
+fn attributes(person: &str, role: &str) -> String {
+    format!("[[person]]\nname = \"{person}\"\n[person.attributes]\nrole = \"{role}\"\n")
+}
+
 /// Running processes; they end with it.
 pub(crate) struct Federation {
     directory: TempDir,
@@ -128,24 +140,18 @@ impl Federation {
                 fs::write(path.join(file), text).unwrap();
             }
             gateway.push_str(&format!("\n[[node]]\nagency = \"{name}\"\naddress = \"127.0.0.1:{port}\"\n"));
-            let own_people: Vec<(String, &str)> = everybody(agency);
-            let persons: String = own_people
-                .iter()
-                .map(|(person, role)| {
-                    format!("[[person]]\nname = \"{person}\"\n[person.attributes]\nrole = \"{role}\"\n")
-                })
-                .collect();
             let config = format!(
                 "agency = \"{name}\"\nlisten = \"127.0.0.1:{port}\"\ngateway = \"127.0.0.1:{}\"\nstate = \"{name}\"\n\
                  policies = \"policies/{name}\"\ncountry = \"US\"\n[federation]\nepoch = 1\nmembers = [{}]\n{}\n\
-                 {persons}{}",
+                 {}{}",
                 ports[0],
                 members.join(", "),
                 tls(&format!("agency-{name}-node")),
+                agency.everybody().map(|(person, role)| attributes(&person, role)).collect::<String>(),
                 agency.datasets
             );
             fs::write(path.join(format!("{name}.toml")), config).unwrap();
-            for (person, _) in &own_people {
+            for (person, _) in agency.everybody() {
                 let files = tls(&format!("agency-{name}-user-{person}")).replace("[tls]", "[person.tls]");
                 people.push_str(&format!(
                     "[[person]]\nname = \"{person}\"\nagency = \"{name}\"\nnode = \"127.0.0.1:{port}\"\n{files}\n"
@@ -243,10 +249,13 @@ impl Federation {
     }
 
     pub(crate) fn try_ask(&self, agency: &str, question: &str, more: &[&str]) -> Output {
+        self.try_ask_as(&format!("{agency}-analyst"), question, more)
+    }
+
+    pub(crate) fn try_ask_as(&self, person: &str, question: &str, more: &[&str]) -> Output {
         let file = tempfile::Builder::new().suffix(".toml").tempfile_in(self.path()).unwrap();
         fs::write(file.path(), question).unwrap();
-        let person = format!("{agency}-analyst");
-        let mut arguments = vec!["ask", file.path().to_str().unwrap(), "--as", &person, "--json"];
+        let mut arguments = vec!["ask", file.path().to_str().unwrap(), "--as", person, "--json"];
         arguments.extend(more);
         self.output(&arguments)
     }
@@ -283,7 +292,7 @@ fn make_certificates(path: &Path, agencies: &[Agency<'_>]) {
     command.args(["certs", "--auditor", "chen", "--directory"]).arg(path.join("certs"));
     for agency in agencies {
         command.args(["--agency", agency.name]);
-        for (person, _) in everybody(agency) {
+        for (person, _) in agency.everybody() {
             command.args(["--user", &format!("{}/{person}", agency.name)]);
         }
     }

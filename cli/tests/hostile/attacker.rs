@@ -161,6 +161,7 @@ impl Forger {
             home_agency: self.agency.to_owned(),
             asker,
             issued_at_ms: chrono::Utc::now().timestamp_millis(),
+            looked_up: lookup.as_ref().map_or(0, |ranges| ranges.len() as u32),
             lookup,
             completes: None,
         };

@@ -154,7 +154,7 @@ async fn a_gateway_cannot_ask_other_things_than_were_signed() {
         |header| header.top = 10_000,
         |header| header.subject = "plate".to_owned(),
         |header| header.purpose = "border-security".to_owned(),
-        |header| header.ranges = vec![pb::LocatorRange { bits: 64, prefix: 0 }],
+        |header| (header.ranges, header.looked_up) = (vec![pb::LocatorRange { bits: 64, prefix: 0 }], 1),
         |header| header.nonce = vec![9; 32],
     ];
     for change in headers {
@@ -202,7 +202,7 @@ async fn a_home_node_cannot_bend_the_rules_of_a_question() {
     let to_node = world.channel("gateway", &federation.cbp);
     let to_gateway = world.channel("agency-hsi-node", &federation.gateway);
     type Change = fn(&mut pb::QuestionHeader);
-    let bent: [(Change, &str); 10] = [
+    let bent: [(Change, &str); 11] = [
         (|header| header.federation = "elsewhere.demo".to_owned(), "question_wrong_federation"),
         (|header| header.minimum_datasets = 1, "minimum_datasets_too_large"),
         (|header| header.minimum_datasets = 3, "minimum_datasets_too_large"),
@@ -211,6 +211,8 @@ async fn a_home_node_cannot_bend_the_rules_of_a_question() {
         (|header| header.commitments[0].share_point = 0, "question_out_of_bounds"),
         (|header| header.commitments[1].share_point = 33, "question_out_of_bounds"),
         (|header| header.ranges = vec![pb::LocatorRange { bits: 65, prefix: 0 }], "question_out_of_bounds"),
+        // A look-up that hides how many it looks up.
+        (|header| header.looked_up = 1, "question_out_of_bounds"),
         (|header| header.nonce.truncate(31), "question_incomplete"),
         (|header| header.completes = vec![7; 31], "question_incomplete"),
     ];
@@ -276,6 +278,23 @@ async fn accounting_is_taken_once_for_questions_that_were_answered() {
     contribute(&to_node, only(&question, 0)).await.unwrap();
     let id = Sha256::new_with_prefix("sallyport question v1").chain_update(&question.header).finalize().to_vec();
     assert_eq!(told(account(&id, 0, vec![vec![0; 16]; 10_001]).await), Err("too_many_keys".to_owned()));
+    // Nonsense is no account: it is still owed.
+    assert_eq!(told(account(&id, 0, Vec::new()).await), Ok(()));
+}
+
+#[tokio::test]
+async fn a_gateway_that_never_accounts_is_written_down_at_the_owner() {
+    let (world, mut federation) = federation().await;
+    let question = Forger::new(&world, "hsi").question_of(&QUESTION.replace("seconds = 60", "seconds = 1"), None);
+    let to_node = world.channel("gateway", &federation.cbp);
+    contribute(&to_node, only(&question, 0)).await.unwrap();
+    federation.cbp.logs("the gateway did not account for rows of this question").await;
+    let journal = world.path("cbp").join("audit/journal");
+    let written = std::fs::read_dir(journal).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+    let text = String::from_utf8_lossy(&written.collect::<Vec<_>>().concat()).into_owned();
+    assert!(text.contains("\"outcome\":\"timed_out\",\"detail\":\"not_accounted\""), "{text}");
+    assert_eq!(std::fs::read_dir(world.path("cbp").join("awaited")).unwrap().count(), 0);
+    federation.cbp.is_well();
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use sallyport_proto::{
     gateway::v1::{AskRequest, CatalogRequest, RelayRequest, federation_client::FederationClient},
     node::v1::{
         AccountRequest, ContributeRequest, DeliverRequest, DescribeRequest, DeskAskRequest, DeskCatalogRequest,
-        HeldQuestionsRequest, PublishPatternRequest, ReadinessRequest, Refuse, ReleaseRequest, ReleasesRequest,
-        contribution_client::ContributionClient, desk_client::DeskClient, release_request,
+        DisclosuresRequest, HeldQuestionsRequest, PublishPatternRequest, ReadinessRequest, Refuse, ReleaseRequest,
+        ReleasesRequest, contribution_client::ContributionClient, desk_client::DeskClient, release_request,
     },
 };
 use sallyport_trust::{
@@ -75,6 +75,7 @@ async fn at_the_desk(channel: Channel) -> Vec<String> {
         reason(client.held_questions(HeldQuestionsRequest {}).await),
         reason(client.releases(ReleasesRequest::default()).await),
         reason(client.release(refuse).await),
+        reason(client.disclosures(DisclosuresRequest::default()).await),
     ]
 }
 
@@ -113,7 +114,7 @@ async fn a_desk_serves_nobody_but_the_agencys_own_people() {
         ("agency-hsi-user-nobody", "person_unknown"),
     ];
     for (who, expected) in strangers {
-        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 7], "{who}");
+        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 8], "{who}");
     }
     node.is_well();
 }
@@ -146,4 +147,8 @@ async fn a_request_without_its_parts_is_refused_by_name() {
     let early = parse_question(QUESTION, 0).unwrap().question;
     let early = DeskAskRequest { question: Some((&early).into()), ..Default::default() };
     assert_eq!(reason_of_stream(desk.ask(early).await).await, "epoch_not_agreed");
+    let steering = DisclosuresRequest { reason: "a\u{1b}[2J".to_owned(), ..Default::default() };
+    assert_eq!(reason(desk.disclosures(steering).await), "reason_unusable");
+    // An analyst may not, whatever is asked.
+    assert_eq!(reason(desk.disclosures(DisclosuresRequest::default()).await), "no_rule_allows");
 }

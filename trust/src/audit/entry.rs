@@ -195,7 +195,7 @@ pub struct Completion {
     /// How much was read, sent, matched and the like, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<String, u64>,
-    /// Stable reason in `snake_case` why it ended so.
+    /// Stable reason in `snake_case` why it ended so, or the digest of what was written down elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }

@@ -69,7 +69,7 @@ pub mod kind {
     pub const FEDERATION: &str = "federation";
     /// Epoch keys, epoch secrets and tag evaluation.
     pub const LINKAGE: &str = "linkage";
-    /// The audit log.
+    /// The audit log, and the accounting of disclosures.
     pub const AUDIT: &str = "audit";
     /// Descriptions of data sets.
     pub const CATALOG: &str = "catalog";
@@ -168,6 +168,8 @@ pub enum Action {
     RunPattern,
     /// Read questions that a rule holds for the owner, and grant or refuse them.
     Release,
+    /// Read what was disclosed of one subject of the own data.
+    Disclosures,
 }
 
 impl Action {
@@ -187,6 +189,7 @@ impl Action {
             Action::Publish => "publish",
             Action::RunPattern => "run_pattern",
             Action::Release => "release",
+            Action::Disclosures => "disclosures",
         }
     }
 

@@ -60,6 +60,20 @@ pub enum Trait {
 }
 
 impl Measure {
+    /// As questions name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Presence => "presence",
+            Self::Frequency { .. } => "frequency",
+            Self::Recency { .. } => "recency",
+            Self::Novelty { .. } => "novelty",
+            Self::Rarity { .. } => "rarity",
+            Self::Burst { .. } => "burst",
+            Self::Silence { .. } => "silence",
+            Self::Regularity => "regularity",
+        }
+    }
+
     /// Days before the window that the measure looks at, if it looks at behaviour over time.
     pub fn baseline_days(&self) -> Option<u32> {
         match self {

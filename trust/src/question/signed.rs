@@ -120,6 +120,7 @@ pub struct Header {
     pub commitments: Vec<Commitment>,
     pub ranges: Vec<LocatorRange>,
     pub completes: Option<QuestionId>,
+    pub looked_up: u32,
 }
 
 /// A question as its home node writes it, before it is signed.
@@ -144,6 +145,8 @@ pub struct Circumstances {
     pub lookup: Option<Vec<LocatorRange>>,
     /// The held question that this one asks again.
     pub completes: Option<QuestionId>,
+    /// Identifiers on the asker's list; 0 for a question about all subjects.
+    pub looked_up: u32,
 }
 
 impl WrittenQuestion {
@@ -182,6 +185,7 @@ impl WrittenQuestion {
             commitments,
             ranges: circumstances.lookup.unwrap_or_default(),
             completes: circumstances.completes,
+            looked_up: circumstances.looked_up,
         };
         Ok(Self { header: pb::QuestionHeader::from(&header).encode_to_vec(), openings })
     }
@@ -381,6 +385,8 @@ impl Header {
             && (1..=PARTS_MAX).contains(&self.commitments.len())
             && self.ranges.len() <= RANGES_MAX
             && self.ranges.iter().all(|range| range.bits <= 64)
+            && (self.ranges.len()..=RANGES_MAX).contains(&(self.looked_up as usize))
+            && (self.looked_up > 0) == self.is_lookup()
             && self.commitments.iter().all(|c| (1..=32).contains(&c.share_point))
             && super::DEADLINE_MS.contains(&self.deadline_ms)
             && (1..=super::TOP_MAX).contains(&self.top);

@@ -285,6 +285,7 @@ impl From<&Header> for pb::QuestionHeader {
                 .map(|range| pb::LocatorRange { bits: range.bits, prefix: range.prefix })
                 .collect(),
             completes: header.completes.map(|id| id.0.to_vec()).unwrap_or_default(),
+            looked_up: header.looked_up,
         }
     }
 }
@@ -318,6 +319,7 @@ impl TryFrom<pb::QuestionHeader> for Header {
                 [] => None,
                 id => Some(QuestionId(fixed(id, "completed question")?)),
             },
+            looked_up: header.looked_up,
         })
     }
 }

@@ -1,0 +1,76 @@
+//! `sallyport disclosures`: what an agency's node disclosed of one subject, and to whom.
+
+use chrono::{DateTime, SecondsFormat};
+use sallyport_proto::node::v1::{Disclosure, DisclosuresResponse};
+use serde_json::{Value, json};
+
+use crate::{answer::print_table, ask::lookup::LookUpArguments, desk::Desk, failure::Failure, people::As, terminal};
+
+/// Arguments of `sallyport disclosures`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    who: As,
+    #[command(flatten)]
+    subject: LookUpArguments,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks the officer's own node and shows what it tells.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let request = arguments.subject.one()?;
+    let told = Desk::of(&arguments.who.person()?)?.disclosures(request).await?;
+    if arguments.json {
+        println!("{}", terminal::json(&to_json(&told)));
+    } else {
+        print(&told);
+    }
+    Ok(())
+}
+
+/// Its fields are a promise to scripts.
+fn to_json(told: &DisclosuresResponse) -> Value {
+    let disclosures = told.disclosures.iter().map(|disclosure| {
+        json!({
+            "at": at(disclosure),
+            "asker": disclosure.asker,
+            "agency": disclosure.agency,
+            "purpose": disclosure.purpose,
+            "case_number": disclosure.case_number,
+            "reason": disclosure.reason,
+            "dataset": disclosure.dataset,
+            "nature": disclosure.nature,
+            "question_id": disclosure.question_id,
+        })
+    });
+    json!({ "disclosures": disclosures.collect::<Vec<_>>(), "more": told.more })
+}
+
+fn print(told: &DisclosuresResponse) {
+    if told.disclosures.is_empty() {
+        println!("Nothing was disclosed of this subject, as far back as disclosures are kept.");
+        return;
+    }
+    let rows = told.disclosures.iter().map(|disclosure| {
+        vec![
+            at(disclosure).unwrap_or_default(),
+            disclosure.asker.clone(),
+            disclosure.purpose.clone(),
+            disclosure.case_number.clone(),
+            disclosure.reason.clone(),
+            disclosure.dataset.clone(),
+            disclosure.nature.clone(),
+            disclosure.question_id.chars().take(12).collect(),
+        ]
+    });
+    print_table(&["when", "to whom", "purpose", "case", "reason", "data set", "what", "question"], rows.collect());
+    if told.more > 0 {
+        println!("{} older ones are not shown.", told.more);
+    }
+}
+
+fn at(disclosure: &Disclosure) -> Option<String> {
+    Some(DateTime::from_timestamp_millis(disclosure.at_ms)?.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
