@@ -20,7 +20,8 @@ pub(crate) async fn account(node: &Node, peer: SpiffeId, released: AccountReques
     node.only_gateway(&peer)?;
     let id = QuestionId(released.question_id.as_slice().try_into().map_err(|_| unknown())?);
     let question = node.take_contributed(id, released.part as usize).ok_or_else(unknown)?;
-    let act = Act::by(&peer, "account", "released rows")
+    let dataset = if question.dataset.is_empty() { "own list" } else { &question.dataset };
+    let act = Act::by(&peer, "account", dataset)
         .because(&question.purpose, &question.case_number, &question.reason)
         .about(Some(id));
     let mut trail = node.guard.begin(act).await?;

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sallyport_trust::identity::{ConnectSettings, Limits, TlsFiles};
+use sallyport_trust::{
+    auditing::Auditor,
+    identity::{ConnectSettings, Limits, TlsFiles},
+};
 use serde::Deserialize;
 
 use crate::dataset::{Dataset, DatasetError};
@@ -40,6 +43,9 @@ pub struct Config {
     /// The agency's people, by the name in their certificates.
     #[serde(default)]
     pub person: Vec<Person>,
+    /// Auditors of whom the node knows more than their name.
+    #[serde(default)]
+    pub auditor: Vec<Auditor>,
     /// The agency's data sets.
     #[serde(default)]
     pub dataset: Vec<Dataset>,
@@ -101,6 +107,9 @@ pub enum ConfigError {
     /// A person stands in the file twice.
     #[error("[[person]] names {0} twice: keep one")]
     PersonTwice(String),
+    /// An auditor stands in the file twice.
+    #[error("[[auditor]] names {0} twice: keep one")]
+    AuditorTwice(String),
     /// A data set is described wrongly.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -143,6 +152,9 @@ impl Config {
         let mut names = std::collections::BTreeSet::new();
         if let Some(twice) = self.person.iter().find(|person| !names.insert(&person.name)) {
             return Err(ConfigError::PersonTwice(twice.name.clone()));
+        }
+        if let Some(twice) = Auditor::named_twice(&self.auditor) {
+            return Err(ConfigError::AuditorTwice(twice.to_owned()));
         }
         Ok(crate::dataset::validate(&self.agency, &self.dataset)?)
     }

@@ -10,6 +10,7 @@ use sallyport_proto::{
 };
 use sallyport_trust::{
     audit::{AuditError, AuditLog},
+    auditing::{self, AuditService, Auditing},
     clock::Clock,
     guard::Guard,
     identity::{Connections, Identity, IdentityError, Role, SpiffeId, connect},
@@ -107,9 +108,14 @@ pub async fn run(
     let contribution =
         ContributionServer::new(ContributionService(node.clone())).max_decoding_message_size(message_bytes);
     let desk = DeskServer::new(DeskService(node.clone())).max_decoding_message_size(message_bytes);
+    let federation = &identity.id().federation;
+    let auditing =
+        Auditing::new(node.guard.clone(), &audit_log(&config), federation, &config.agency, config.auditor.clone());
     let services = Services {
-        routes: tonic::service::Routes::new(contribution).add_service(desk),
-        names: vec!["sallyport.node.v1.Contribution".to_owned(), "sallyport.node.v1.Desk".to_owned()],
+        routes: tonic::service::Routes::new(contribution)
+            .add_service(desk)
+            .add_service(AuditService::server(auditing, message_bytes)),
+        names: ["sallyport.node.v1.Contribution", "sallyport.node.v1.Desk", auditing::NAME].map(str::to_owned).into(),
         file_descriptor_set: FILE_DESCRIPTOR_SET,
     };
     let connections = Connections::new(&config.limits);
@@ -124,7 +130,7 @@ fn open(config: &Config, identity: &Arc<Identity>, clock: Clock) -> Result<Node,
     let federation = identity.id().federation.clone();
     let policy = PolicyStore::open(&config.policies)
         .map_err(|problem| RunError::Policy { directory: config.policies.clone(), problem })?;
-    let audit = AuditLog::open(&config.state.join("audit"), &format!("{federation}/{}", config.agency), clock.clone())?;
+    let audit = AuditLog::open(&audit_log(config), &format!("{federation}/{}", config.agency), clock.clone())?;
     let terms = Terms {
         federation: federation.clone(),
         epoch: config.federation.epoch,
@@ -142,4 +148,8 @@ fn open(config: &Config, identity: &Arc<Identity>, clock: Clock) -> Result<Node,
     let guard = Guard::new(policy, audit, clock);
     let state = State { holdings, patterns, quota, epoch };
     Ok(Node::new(config.clone(), identity.clone(), guard, gateway, state))
+}
+
+fn audit_log(config: &Config) -> PathBuf {
+    config.state.join("audit")
 }

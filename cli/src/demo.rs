@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     answer,
     failure::Failure,
-    federation::{AGENCIES, Federation, Member, fresh_directory},
+    federation::{AGENCIES, AUDITOR, Federation, Member, fresh_directory},
     sample::{SampleOptions, SampleSummary, TRUTH_DEVIATIONS, TRUTH_PLANTED, generate},
     terminal,
 };
@@ -282,6 +282,7 @@ fn next_commands(directory: &Path, planted: &[String], when: &str) {
         "  {program} pattern ask hsi.deviating-crossers --as-of 2026-07-01 --purpose counter-narcotics --case CBP-2026-0042 \
          --as okafor{people}"
     );
+    println!("  {program} audit search --as {AUDITOR} --at cbp --agency hsi{people}");
     println!("  {program} audit verify {shown}/gateway-audit {shown}/hsi/audit");
 }
 

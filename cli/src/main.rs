@@ -3,6 +3,7 @@
 
 mod answer;
 mod ask;
+mod audit;
 mod bench;
 mod catalog;
 mod certs;
@@ -16,7 +17,6 @@ mod people;
 mod sample;
 mod serve;
 mod terminal;
-mod verify;
 
 use std::process::ExitCode;
 
@@ -46,8 +46,8 @@ enum Command {
     Sample(generate::Arguments),
     /// Make development certificates.
     Certs(certs::Arguments),
-    /// Check audit logs.
-    Audit(verify::Arguments),
+    /// Read, report on and check audit logs.
+    Audit(Box<audit::Arguments>),
     /// Measure how fast this machine tags, joins and looks up.
     Bench(bench::Arguments),
     /// Run a gateway.
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
             Command::Pattern(arguments) => pattern::run(arguments).await,
             Command::Sample(arguments) => generate::run(&arguments),
             Command::Certs(arguments) => certs::run(&arguments),
-            Command::Audit(arguments) => verify::run(&arguments),
+            Command::Audit(arguments) => audit::run(*arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Gateway(arguments) => serve::gateway(arguments).await,
             Command::AgencyNode(arguments) => serve::agency_node(arguments).await,

@@ -4,6 +4,8 @@
 
 #[path = "end_to_end/answers.rs"]
 mod answers;
+#[path = "end_to_end/auditors.rs"]
+mod auditors;
 #[path = "end_to_end/deviations.rs"]
 mod deviations;
 #[path = "end_to_end/faults.rs"]

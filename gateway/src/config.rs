@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sallyport_trust::identity::{ConnectSettings, Limits, TlsFiles};
+use sallyport_trust::{
+    auditing::Auditor,
+    identity::{ConnectSettings, Limits, TlsFiles},
+};
 use serde::Deserialize;
 
 /// Settings of one gateway.
@@ -28,6 +31,9 @@ pub struct Config {
     pub connect: ConnectSettings,
     /// The nodes of the federation.
     pub node: Vec<NodeAddress>,
+    /// Auditors of whom the gateway knows more than their name.
+    #[serde(default)]
+    pub auditor: Vec<Auditor>,
 }
 
 /// Where an agency's node is.
@@ -65,6 +71,9 @@ pub enum ConfigError {
     /// An agency stands in the file twice.
     #[error("[[node]] names the agency {0} twice: keep one")]
     TwiceNamed(String),
+    /// An auditor stands in the file twice.
+    #[error("[[auditor]] names {0} twice: keep one")]
+    AuditorTwice(String),
 }
 
 impl Config {
@@ -80,8 +89,11 @@ impl Config {
         config.anchor(path.parent().unwrap_or(Path::new(".")));
         config.limits.validate()?;
         let mut agencies = BTreeSet::new();
-        match config.node.iter().find(|node| !agencies.insert(&node.agency)) {
-            Some(twice) => Err(ConfigError::TwiceNamed(twice.agency.clone())),
+        if let Some(twice) = config.node.iter().find(|node| !agencies.insert(&node.agency)) {
+            return Err(ConfigError::TwiceNamed(twice.agency.clone()));
+        }
+        match Auditor::named_twice(&config.auditor) {
+            Some(twice) => Err(ConfigError::AuditorTwice(twice.to_owned())),
             None => Ok(config),
         }
     }

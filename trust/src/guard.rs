@@ -1,7 +1,7 @@
 //! No entry, no action: the audit entry is durable before the work, its completion before the answer,
 //! and every decision of the policy is written into it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     audit::{AuditError, AuditLog, Completion, Decision as Recorded, OpenEntry, Opening, Outcome, Ruling},
@@ -12,9 +12,10 @@ use crate::{
     question::{QuestionId, SignedQuestion},
 };
 
-/// What a party decides with and writes down in.
+/// What a party decides with and writes down in. Cheap to clone; all clones are one guard.
+#[derive(Clone)]
 pub struct Guard {
-    policy: PolicyStore,
+    policy: Arc<PolicyStore>,
     audit: AuditLog,
     clock: Clock,
 }
@@ -80,7 +81,12 @@ impl Act {
 impl Guard {
     /// Decides by `policy`, writes into `audit`.
     pub fn new(policy: PolicyStore, audit: AuditLog, clock: Clock) -> Self {
-        Self { policy, audit, clock }
+        Self { policy: Arc::new(policy), audit, clock }
+    }
+
+    /// The log that is written into.
+    pub(crate) fn audit(&self) -> &AuditLog {
+        &self.audit
     }
 
     /// The clock that decisions are made by.
@@ -194,7 +200,7 @@ fn outcome(refusal: &Refusal) -> Outcome {
     }
 }
 
-fn unavailable(error: AuditError) -> Refusal {
+pub(crate) fn unavailable(error: AuditError) -> Refusal {
     tracing::error!(%error, "the audit log cannot be written");
     Refusal::new(
         Kind::Unavailable,

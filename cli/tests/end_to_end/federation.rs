@@ -51,6 +51,17 @@ actions = ["account"]
 role = { equals = "gateway" }
 "#;
 
+/// Lets auditors read the log of whoever has it among the rules.
+pub(crate) const AUDIT_RULE: &str = r#"
+[[rule]]
+id = "auditors"
+effect = "allow"
+actions = ["audit"]
+[rule.subject]
+role = { equals = "auditor" }
+employer_name = { equals = "Inspector General" }
+"#;
+
 const CASES: &str = r#"
 [subjects.nobody]
 agency = "none"
@@ -71,6 +82,10 @@ action = "federate"
 decision = "deny"
 reason = "no_rule_allows"
 "#;
+
+/// What every party knows of the auditor.
+const AUDITOR_KNOWN: &str =
+    "[[auditor]]\nname = \"chen\"\n[auditor.attributes]\nemployer_name = \"Inspector General\"\n";
 
 /// One agency: its name, its data sets in TOML, its files by name.
 pub(crate) struct Agency<'a> {
@@ -97,7 +112,7 @@ pub(crate) struct Federation {
 
 impl Federation {
     /// Starts a gateway and a node for every agency, each with a person called `NAME-analyst`, and waits
-    /// until everything can be asked.
+    /// until everything can be asked. The auditor `chen` may read the gateway's log.
     pub(crate) fn start(agencies: &[Agency<'_>]) -> Self {
         let federation = Self::start_unsettled(agencies);
         federation.wait_until_settled();
@@ -111,7 +126,7 @@ impl Federation {
         let ports: Vec<u16> = held.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
         drop(held);
         make_certificates(path, agencies);
-        write_policy(&path.join("policies/gateway"), OPEN_RULES);
+        write_policy(&path.join("policies/gateway"), &format!("{OPEN_RULES}{AUDIT_RULE}"));
         let mut gateway = format!(
             "listen = \"127.0.0.1:{}\"\naudit = \"gateway-audit\"\npolicies = \"policies/gateway\"\n{}",
             ports[0],
@@ -129,7 +144,7 @@ impl Federation {
             let config = format!(
                 "agency = \"{name}\"\nlisten = \"127.0.0.1:{port}\"\ngateway = \"127.0.0.1:{}\"\nstate = \"{name}\"\n\
                  policies = \"policies/{name}\"\ncountry = \"US\"\n[federation]\nepoch = 1\nmembers = [{}]\n{}\n\
-                 [[person]]\nname = \"{name}-analyst\"\n[person.attributes]\nrole = \"analyst\"\n{}",
+                 [[person]]\nname = \"{name}-analyst\"\n[person.attributes]\nrole = \"analyst\"\n{AUDITOR_KNOWN}{}",
                 ports[0],
                 members.join(", "),
                 tls(&format!("agency-{name}-node")),
@@ -141,6 +156,14 @@ impl Federation {
                 "[[person]]\nname = \"{name}-analyst\"\nagency = \"{name}\"\nnode = \"127.0.0.1:{port}\"\n{person}\n"
             ));
         }
+        let names = std::iter::once("gateway").chain(agencies.iter().map(|agency| agency.name));
+        let places = names.zip(&ports).map(|(name, port)| format!("{name} = \"127.0.0.1:{port}\"\n"));
+        people.push_str(&format!(
+            "[[auditor]]\nname = \"chen\"\n[auditor.places]\n{}{}",
+            places.collect::<String>(),
+            tls("auditor-chen").replace("[tls]", "[auditor.tls]")
+        ));
+        gateway.push_str(AUDITOR_KNOWN);
         fs::write(path.join("gateway.toml"), gateway).unwrap();
         fs::write(path.join("people.toml"), people).unwrap();
         let people = agencies.iter().map(|agency| format!("{}-analyst", agency.name)).collect();
