@@ -93,11 +93,16 @@ fn opening(number: u64) -> Opening {
         via: Some("spiffe://sallyport.example/gateway".to_owned()),
         action: ["contribute", "account"][usize::from(number % 5 == 0)].to_owned(),
         resource: ["hsi.calls", "hsi.case_outcomes"][usize::from(number % 7 == 0)].to_owned(),
-        question: Some(format!("{:064x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))),
+        question: Some(question(number)),
         purpose: Some(["counter-narcotics", "border-security"][usize::from(number % 4 == 0)].to_owned()),
         case_number: Some(format!("HSI-2026-{:05}", number / 20)),
         reason: Some("Link analysis after a seizure at Laredo".to_owned()),
     }
+}
+
+/// As far apart as digests are.
+fn question(number: u64) -> String {
+    format!("{:016x}{number:048x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 fn completion(number: u64) -> Completion {
@@ -126,13 +131,7 @@ fn queries(entries: u64) -> Vec<(&'static str, Query)> {
         ("nobody", Query { persons: words("nobody"), ..Query::default() }),
         ("one person", Query { persons: words("person-17"), ..Query::default() }),
         ("one case", Query { case_numbers: vec![format!("HSI-2026-{:05}", early / 20)], ..Query::default() }),
-        (
-            "one question",
-            Query {
-                questions: vec![format!("{:064x}", early.wrapping_mul(0x9e37_79b9_7f4a_7c15))],
-                ..Query::default()
-            },
-        ),
+        ("one question", Query { questions: vec![question(early)], ..Query::default() }),
         (
             "agency, data set, denied, rule, early",
             Query {

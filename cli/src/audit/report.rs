@@ -105,8 +105,8 @@ fn sections(report: &Report) -> [Section; 4] {
         },
         Section {
             title: "Scores released by data set",
-            note: "As each owner was told (account); the gateway does not know data sets' contents and counts what \
-                   its answers held."
+            note: "At an owner what it was told of its own rows (account); at the gateway, which holds no data set, \
+                   what its answers held (ask)."
                 .to_owned(),
             head: &["data set", "did", "answers", "scores"],
             numbers: 2..,

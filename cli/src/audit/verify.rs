@@ -1,6 +1,6 @@
 //! `sallyport audit verify`: checks an audit log from its files alone, or has a party check its own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sallyport_trust::{
     audit::{Verified, verify_directory},
@@ -37,27 +37,29 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         let auditor = As::new(auditor, &arguments.people).auditor()?;
         return match RemoteLog::of(&auditor, &arguments.at)?.verify().await? {
             Verification::Holds(verified) => {
-                tell(Path::new(&arguments.at), &verified, arguments.json);
+                tell("place", &arguments.at, &verified, arguments.json);
                 Ok(())
             }
-            Verification::Broken(problem) => Err(broken(Path::new(&arguments.at), &problem)),
+            Verification::Broken(problem) => Err(broken(&arguments.at, &problem)),
         };
     }
     for directory in &arguments.directories {
-        let verified = verify_directory(directory).map_err(|error| broken(directory, &error))?;
-        tell(directory, &verified, arguments.json);
+        let name = directory.display().to_string();
+        let verified = verify_directory(directory).map_err(|error| broken(&name, &error))?;
+        tell("directory", &name, &verified, arguments.json);
     }
     Ok(())
 }
 
-fn broken(log: &Path, problem: &dyn std::fmt::Display) -> Failure {
-    Failure::check("audit_log_broken", format!("{}: {problem}", log.display()))
+fn broken(log: &str, problem: &dyn std::fmt::Display) -> Failure {
+    Failure::check("audit_log_broken", format!("{log}: {problem}"))
 }
 
-fn tell(log: &Path, verified: &Verified, as_json: bool) {
+/// Says that a log holds; `kind` is what it is named by.
+fn tell(kind: &str, log: &str, verified: &Verified, as_json: bool) {
     if as_json {
         let object = json!({
-            "directory": log,
+            kind: log,
             "origin": verified.origin,
             "entries": verified.entries,
             "root": verified.root.to_string(),
@@ -70,7 +72,7 @@ fn tell(log: &Path, verified: &Verified, as_json: bool) {
     } else {
         println!(
             "{}: holds. {} entries, {} actions completed, {} still open; signed by {}.",
-            log.display(),
+            terminal::line(log),
             verified.entries,
             verified.completed,
             verified.still_open,

@@ -278,6 +278,9 @@ fn an_index_that_is_gone_damaged_or_of_another_log_is_built_again() {
     assert_eq!(exported(&archive, &of_cbp()), expected);
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(exported(&archive, &of_cbp()), expected);
+    ledger.publish(&long(1)[..1]);
+    assert_eq!(exported(&archive, &of_cbp()), expected, "the folder is gone when there is something to write");
+    assert!(folder.join("head").exists());
 
     // The index of a longer log, and that of another one with the same origin.
     let mut shorter = Ledger::new();

@@ -36,6 +36,9 @@ use words::Words;
 pub(super) use file::BLOCK_ROWS;
 pub(super) use row::Row;
 
+/// Entries after which a long catching up is saved, so that a restart need not begin again.
+const SAVED_AT_LEAST_EVERY: u64 = 1 << 20;
+
 const WORDS_FILE: &str = "words";
 const HEAD_FILE: &str = "head";
 
@@ -131,8 +134,11 @@ impl Index {
         for index in self.size..log.size() {
             let entry = Entry::from_bytes(&log.entry(index)?);
             self.add(index, entry.map_err(|cause| ReadError::Entry { index, cause })?)?;
+            self.size = index + 1;
+            if self.size.is_multiple_of(SAVED_AT_LEAST_EVERY) {
+                self.save(log)?;
+            }
         }
-        self.size = log.size();
         self.save(log)
     }
 
@@ -154,13 +160,16 @@ impl Index {
         }
     }
 
-    fn save(&mut self, log: &Published) -> Result<(), IndexError> {
+    fn save(&mut self, log: &mut Published) -> Result<(), IndexError> {
         self.rows.write_back()?;
-        let unusable = |cause| IndexError::Folder { path: self.folder.clone(), cause };
+        let unusable = |cause: std::io::Error| match cause.kind() {
+            // The folder was taken away.
+            std::io::ErrorKind::NotFound => IndexError::Damaged,
+            _ => IndexError::Folder { path: self.folder.clone(), cause },
+        };
         let words = self.words.to_bytes();
-        let checkpoint = log.checkpoint();
-        let root = checkpoint.root.to_string();
-        let head = Head::new(&checkpoint.origin, self.size, root, self.rows.count(), &words, self.rows.digests());
+        let root = log.root_at(self.size)?.to_string();
+        let head = Head::new(&log.checkpoint().origin, self.size, root, self.rows.count(), &words, self.rows.digests());
         let head = head.to_bytes().map_err(|error| unusable(error.into()))?;
         std::fs::write(self.folder.join(WORDS_FILE), words).map_err(unusable)?;
         let aside = self.folder.join("head.new");
