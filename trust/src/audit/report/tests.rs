@@ -6,12 +6,10 @@ use super::*;
 /// 2026-01-10T00:00:00Z.
 const FROM_MS: i64 = 20_463 * DAY_MS;
 
-fn action(
-    at_ms: i64,
-    who: &str,
-    what: (&str, &str, Option<&str>),
-    ended: Option<(Outcome, Option<(Decision, &str)>, Option<&str>, u64)>,
-) -> RecordedAction {
+/// How an action ended: outcome, decision with its rule, stable reason, scores released.
+type Ended = Option<(Outcome, Option<(Decision, &'static str)>, Option<&'static str>, u64)>;
+
+fn action(at_ms: i64, who: &str, what: (&str, &str, Option<&str>), ended: Ended) -> RecordedAction {
     let (action, resource, purpose) = what;
     let opening = Opening {
         actor: format!("spiffe://border.example/{who}"),
