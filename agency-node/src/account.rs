@@ -56,7 +56,8 @@ pub(crate) async fn account(node: &Arc<Node>, peer: SpiffeId, released: AccountR
     node.only_gateway(&peer)?;
     let id = QuestionId(released.question_id.as_slice().try_into().map_err(|_| unknown())?);
     let contribution = node.books.awaited.take(id, released.part as usize).ok_or_else(unknown)?;
-    let act = Act::by(&peer, "account", "released rows")
+    let dataset = if contribution.dataset.is_empty() { "own list" } else { &contribution.dataset };
+    let act = Act::by(&peer, "account", dataset)
         .because(&contribution.purpose, &contribution.case_number, &contribution.reason)
         .about(Some(id));
     let mut trail = match node.guard.begin(act).await {

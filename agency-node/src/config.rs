@@ -6,6 +6,7 @@ use std::{
 };
 
 use sallyport_trust::{
+    auditing::Auditor,
     identity::{ConnectSettings, Limits, TlsFiles},
     policy::{PolicySettings, PolicySettingsError},
 };
@@ -51,6 +52,9 @@ pub struct Config {
     /// The agency's people, by the name in their certificates.
     #[serde(default)]
     pub person: Vec<Person>,
+    /// Auditors of whom the node knows more than their name.
+    #[serde(default)]
+    pub auditor: Vec<Auditor>,
     /// The agency's data sets.
     #[serde(default)]
     pub dataset: Vec<Dataset>,
@@ -138,6 +142,9 @@ pub enum ConfigError {
     /// Budgets are not what they must be.
     #[error("[[budget]]: {0}")]
     Budget(&'static str),
+    /// An auditor stands in the file twice.
+    #[error("[[auditor]] names {0} twice: keep one")]
+    AuditorTwice(String),
     /// A data set is described wrongly.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -183,6 +190,9 @@ impl Config {
             return Err(ConfigError::PersonTwice(twice.name.clone()));
         }
         budget::validate(&self.budget, self.disclosures.keep).map_err(ConfigError::Budget)?;
+        if let Some(twice) = Auditor::named_twice(&self.auditor) {
+            return Err(ConfigError::AuditorTwice(twice.to_owned()));
+        }
         Ok(crate::dataset::validate(&self.agency, &self.dataset)?)
     }
 }

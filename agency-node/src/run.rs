@@ -10,6 +10,7 @@ use sallyport_proto::{
 };
 use sallyport_trust::{
     audit::{AuditError, AuditLog},
+    auditing::{self, AuditService, Auditing},
     clock::Clock,
     guard::Guard,
     identity::{Connections, Identity, IdentityError, Role, SpiffeId, connect},
@@ -100,7 +101,7 @@ pub async fn run(
         return Err(RunError::WrongRole(identity.id().clone(), config.agency.clone()));
     }
     let federation = &identity.id().federation;
-    let audit = AuditLog::open(&config.state.join("audit"), &format!("{federation}/{}", config.agency), clock.clone())?;
+    let audit = AuditLog::open(&audit_log(&config), &format!("{federation}/{}", config.agency), clock.clone())?;
     let record = config.state.join("policy.json");
     let source = PolicySource::configured(&config.policies, &config.policy, &config.agency, record, identity.clone());
     let policy = policy_life::open(source, &audit, identity.id()).await.map_err(|error| match error {
@@ -123,9 +124,14 @@ pub async fn run(
     let contribution =
         ContributionServer::new(ContributionService(node.clone())).max_decoding_message_size(message_bytes);
     let desk = DeskServer::new(DeskService(node.clone())).max_decoding_message_size(message_bytes);
+    let federation = &identity.id().federation;
+    let auditing =
+        Auditing::new(node.guard.clone(), &audit_log(&config), federation, &config.agency, config.auditor.clone());
     let services = Services {
-        routes: tonic::service::Routes::new(contribution).add_service(desk),
-        names: vec!["sallyport.node.v1.Contribution".to_owned(), "sallyport.node.v1.Desk".to_owned()],
+        routes: tonic::service::Routes::new(contribution)
+            .add_service(desk)
+            .add_service(AuditService::server(auditing, message_bytes)),
+        names: ["sallyport.node.v1.Contribution", "sallyport.node.v1.Desk", auditing::NAME].map(str::to_owned).into(),
         file_descriptor_set: FILE_DESCRIPTOR_SET,
     };
     let connections = Connections::new(&config.limits);
@@ -158,4 +164,8 @@ fn open(config: &Config, identity: &Arc<Identity>, guard: Guard) -> Result<Node,
     let channel = connect(identity, &config.gateway, &gateway_id, &config.connect)?;
     let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
     Ok(Node::new(config.clone(), identity.clone(), guard, gateway, state))
+}
+
+fn audit_log(config: &Config) -> PathBuf {
+    config.state.join("audit")
 }

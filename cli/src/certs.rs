@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     #[arg(long = "user", value_name = "AGENCY/NAME", default_values = ["hsi/rivera", "hsi/adeyemi", "cbp/okafor", "cbp/novak", "acme/lind", "acme/silva"])]
     users: Vec<String>,
     /// Auditors.
-    #[arg(long = "auditor", value_name = "NAME", default_values = ["chen"])]
+    #[arg(long = "auditor", value_name = "NAME", default_values = [crate::federation::AUDITOR])]
     auditors: Vec<String>,
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     answer,
     failure::Failure,
-    federation::{AGENCIES, Federation, Member, fresh_directory},
+    federation::{AGENCIES, AUDITOR, Federation, Member, fresh_directory},
     sample::{SampleOptions, SampleSummary, TRUTH_DEVIATIONS, TRUTH_PLANTED, generate},
     terminal,
 };
@@ -296,6 +296,7 @@ fn next_commands(directory: &Path, planted: &[String], when: &str) {
     println!("  {program} ask --phone \"{phone}\" --purpose missing-person --case HSI-2026-0118 --as rivera{people}");
     println!("  {program} release list --as novak{people}");
     println!("  {program} disclosures --phone \"{phone}\" --as {}{people}", PRIVACY_OFFICERS[0]);
+    println!("  {program} audit search --as {AUDITOR} --at cbp --agency hsi{people}");
     println!("  {program} audit verify {shown}/gateway-audit {shown}/hsi/audit");
 }
 

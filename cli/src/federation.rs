@@ -3,6 +3,7 @@
 //! The demonstration and the benchmarks use the same servers that an agency would, over loopback mTLS.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
     net::TcpListener,
@@ -19,13 +20,18 @@ use sallyport_trust::{
 use crate::{
     desk::Desk,
     failure::Failure,
-    people::{As, People, Person},
+    people::{As, Auditor, People, Person},
 };
 
 /// Trust domain of the demonstration.
 pub(crate) const FEDERATION: &str = "sallyport.demo";
 /// Agencies of the demonstration.
 pub(crate) const AGENCIES: [&str; 3] = ["hsi", "cbp", "acme"];
+/// Who reviews access in the demonstration.
+pub(crate) const AUDITOR: &str = "chen";
+/// What every party of the demonstration knows of the auditor.
+const AUDITOR_KNOWN: &str =
+    "\n[[auditor]]\nname = \"chen\"\n[auditor.attributes]\nemployer_name = \"Office of Inspector General\"\n";
 
 /// One agency's part of a federation to start.
 pub(crate) struct Member {
@@ -147,8 +153,8 @@ impl Federation {
                 people.push(person(&member.agency, name, *port)?);
             }
         }
-        let people =
-            toml::to_string(&People { person: people }).map_err(|error| Failure::machine("people.toml", &error))?;
+        let people = People { person: people, auditor: vec![auditor(members, &ports)?] };
+        let people = toml::to_string(&people).map_err(|error| Failure::machine("people.toml", &error))?;
         write(&self.directory.join("people.toml"), &people)?;
         self.start_process("gateway", "gateway")?;
         members.iter().try_for_each(|member| self.start_process(&member.agency, "agency-node"))
@@ -248,7 +254,7 @@ fn certificates(directory: &Path, members: &[Member]) -> Result<(), Failure> {
         federation: FEDERATION,
         agencies: &agencies,
         users: &users,
-        auditors: &["chen"],
+        auditors: &[AUDITOR],
         partners: &[],
     };
     development_set(&directory.join("certs"), &set, Clock::system())
@@ -266,13 +272,26 @@ fn gateway_config(policies: &Path, members: &[Member], ports: &[u16]) -> String 
     for (member, port) in members.iter().zip(&ports[1..]) {
         config.push_str(&format!("\n[[node]]\nagency = \"{}\"\naddress = \"127.0.0.1:{port}\"\n", member.agency));
     }
+    config.push_str(AUDITOR_KNOWN);
     config
 }
 
 fn person(agency: &str, name: &str, port: u16) -> Result<Person, Failure> {
-    let files = tls(&format!("agency-{agency}-user-{name}"));
-    let tls = toml::from_str::<Tls>(&files).map_err(|error| Failure::machine("certificates", &error))?.tls;
+    let tls = tls_files(&format!("agency-{agency}-user-{name}"))?;
     Ok(Person { name: name.to_owned(), agency: agency.to_owned(), node: format!("127.0.0.1:{port}"), tls })
+}
+
+/// The auditor knows where every log is; which of them may be read is for each party to say.
+fn auditor(members: &[Member], ports: &[u16]) -> Result<Auditor, Failure> {
+    let names = std::iter::once("gateway").chain(members.iter().map(|member| member.agency.as_str()));
+    let places: BTreeMap<String, String> =
+        names.zip(ports).map(|(name, port)| (name.to_owned(), format!("127.0.0.1:{port}"))).collect();
+    Ok(Auditor { name: AUDITOR.to_owned(), places, tls: tls_files(&format!("auditor-{AUDITOR}"))? })
+}
+
+fn tls_files(name: &str) -> Result<sallyport_trust::identity::TlsFiles, Failure> {
+    let files = toml::from_str::<Tls>(&tls(name)).map_err(|error| Failure::machine("certificates", &error))?;
+    Ok(files.tls)
 }
 
 fn node_config(member: &Member, port: u16, gateway_port: u16, members: &str) -> String {
@@ -285,7 +304,7 @@ fn node_config(member: &Member, port: u16, gateway_port: u16, members: &str) -> 
     format!(
         "agency = \"{agency}\"\nlisten = \"127.0.0.1:{port}\"\ngateway = \"127.0.0.1:{gateway_port}\"\n\
          state = \"{agency}\"\npolicies = {}\ncountry = \"US\"\n\n\
-         [federation]\nepoch = 1\nmembers = [{members}]\n\n{}\n{people}\n{}",
+         [federation]\nepoch = 1\nmembers = [{members}]\n\n{}\n{people}\n{AUDITOR_KNOWN}\n{}",
         quoted(&member.policies),
         tls(&format!("agency-{agency}-node")),
         member.datasets,

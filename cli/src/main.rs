@@ -3,6 +3,7 @@
 
 mod answer;
 mod ask;
+mod audit;
 mod bench;
 mod budgets;
 mod catalog;
@@ -16,13 +17,11 @@ mod generate;
 mod held;
 mod pattern;
 mod people;
-mod people;
 mod policy;
 mod release;
 mod sample;
 mod serve;
 mod terminal;
-mod verify;
 
 use std::process::ExitCode;
 
@@ -58,10 +57,10 @@ enum Command {
     Sample(generate::Arguments),
     /// Make development certificates.
     Certs(certs::Arguments),
-    /// Check audit logs.
-    Audit(verify::Arguments),
     /// Check, explain, rehearse and sign a policy.
     Policy(Box<policy::Arguments>),
+    /// Read, report on and check audit logs.
+    Audit(Box<audit::Arguments>),
     /// Measure how fast this machine tags, joins and looks up.
     Bench(bench::Arguments),
     /// Run a gateway.
@@ -87,8 +86,8 @@ fn main() -> ExitCode {
             Command::Disclosures(arguments) => disclosures::run(*arguments).await,
             Command::Sample(arguments) => generate::run(&arguments),
             Command::Certs(arguments) => certs::run(&arguments),
-            Command::Audit(arguments) => verify::run(&arguments),
             Command::Policy(arguments) => policy::run(&arguments),
+            Command::Audit(arguments) => audit::run(*arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Gateway(arguments) => serve::gateway(arguments).await,
             Command::AgencyNode(arguments) => serve::agency_node(arguments).await,

@@ -1,6 +1,9 @@
 //! Where a person's node and certificate are: `people.toml`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use sallyport_trust::identity::TlsFiles;
 use serde::{Deserialize, Serialize};
@@ -11,7 +14,10 @@ use crate::failure::Failure;
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct People {
+    #[serde(default)]
     pub(crate) person: Vec<Person>,
+    #[serde(default)]
+    pub(crate) auditor: Vec<Auditor>,
 }
 
 /// One person.
@@ -22,6 +28,16 @@ pub(crate) struct Person {
     pub(crate) agency: String,
     /// `HOST:PORT` of the agency's node.
     pub(crate) node: String,
+    pub(crate) tls: TlsFiles,
+}
+
+/// Someone who reads audit logs.
+#[derive(Serialize, Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Auditor {
+    pub(crate) name: String,
+    /// `HOST:PORT` of the gateway, as `gateway`, and of nodes, by their agency.
+    pub(crate) places: BTreeMap<String, String>,
     pub(crate) tls: TlsFiles,
 }
 
@@ -43,6 +59,25 @@ impl As {
 
     /// The person meant.
     pub(crate) fn person(&self) -> Result<Person, Failure> {
+        let people = self.read()?.person;
+        let known = people.iter().map(|person| person.name.as_str()).collect::<Vec<_>>().join(", ");
+        let person = people.iter().find(|person| person.name == self.name).cloned();
+        let mut person = person.ok_or_else(|| self.unknown("person_unknown", "nobody", &known))?;
+        person.tls.anchor(self.folder());
+        Ok(person)
+    }
+
+    /// The auditor meant.
+    pub(crate) fn auditor(&self) -> Result<Auditor, Failure> {
+        let auditors = self.read()?.auditor;
+        let known = auditors.iter().map(|auditor| auditor.name.as_str()).collect::<Vec<_>>().join(", ");
+        let auditor = auditors.iter().find(|auditor| auditor.name == self.name).cloned();
+        let mut auditor = auditor.ok_or_else(|| self.unknown("auditor_unknown", "no auditor", &known))?;
+        auditor.tls.anchor(self.folder());
+        Ok(auditor)
+    }
+
+    fn read(&self) -> Result<People, Failure> {
         let text = std::fs::read_to_string(&self.people).map_err(|error| {
             Failure::input(
                 "people_file",
@@ -53,16 +88,15 @@ impl As {
                 ),
             )
         })?;
-        let people: People = toml::from_str(&text)
-            .map_err(|error| Failure::input("people_file", format!("{}: {error}", self.people.display())))?;
-        let known: Vec<String> = people.person.iter().map(|person| person.name.clone()).collect();
-        let mut person = people.person.into_iter().find(|person| person.name == self.name).ok_or_else(|| {
-            Failure::input(
-                "person_unknown",
-                format!("nobody is called `{}` there; known: {}", self.name, known.join(", ")),
-            )
-        })?;
-        person.tls.anchor(self.people.parent().unwrap_or(Path::new(".")));
-        Ok(person)
+        toml::from_str(&text)
+            .map_err(|error| Failure::input("people_file", format!("{}: {error}", self.people.display())))
+    }
+
+    fn unknown(&self, reason: &str, who: &str, known: &str) -> Failure {
+        Failure::input(reason, format!("{who} is called `{}` there; known: {known}", self.name))
+    }
+
+    fn folder(&self) -> &Path {
+        self.people.parent().unwrap_or(Path::new("."))
     }
 }

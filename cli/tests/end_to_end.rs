@@ -4,6 +4,8 @@
 
 #[path = "end_to_end/answers.rs"]
 mod answers;
+#[path = "end_to_end/auditors.rs"]
+mod auditors;
 #[path = "end_to_end/budgets.rs"]
 mod budgets;
 #[path = "end_to_end/consent.rs"]

@@ -6,6 +6,7 @@ use std::{
 };
 
 use sallyport_trust::{
+    auditing::Auditor,
     identity::{ConnectSettings, Limits, TlsFiles},
     policy::{PolicySettings, PolicySettingsError},
 };
@@ -34,6 +35,9 @@ pub struct Config {
     pub connect: ConnectSettings,
     /// The nodes of the federation.
     pub node: Vec<NodeAddress>,
+    /// Auditors of whom the gateway knows more than their name.
+    #[serde(default)]
+    pub auditor: Vec<Auditor>,
 }
 
 /// Where an agency's node is.
@@ -74,6 +78,9 @@ pub enum ConfigError {
     /// An agency stands in the file twice.
     #[error("[[node]] names the agency {0} twice: keep one")]
     TwiceNamed(String),
+    /// An auditor stands in the file twice.
+    #[error("[[auditor]] names {0} twice: keep one")]
+    AuditorTwice(String),
 }
 
 impl Config {
@@ -90,8 +97,11 @@ impl Config {
         config.limits.validate()?;
         config.policy.validate(None)?;
         let mut agencies = BTreeSet::new();
-        match config.node.iter().find(|node| !agencies.insert(&node.agency)) {
-            Some(twice) => Err(ConfigError::TwiceNamed(twice.agency.clone())),
+        if let Some(twice) = config.node.iter().find(|node| !agencies.insert(&node.agency)) {
+            return Err(ConfigError::TwiceNamed(twice.agency.clone()));
+        }
+        match Auditor::named_twice(&config.auditor) {
+            Some(twice) => Err(ConfigError::AuditorTwice(twice.to_owned())),
             None => Ok(config),
         }
     }

@@ -6,6 +6,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 use sallyport_proto::{FILE_DESCRIPTOR_SET, gateway::v1::federation_server::FederationServer};
 use sallyport_trust::{
     audit::{AuditError, AuditLog},
+    auditing::{self, AuditService, Auditing},
     clock::Clock,
     error::Refusal,
     guard::Guard,
@@ -119,9 +120,12 @@ pub async fn run(
     }
     let service = FederationServer::new(FederationService(gateway.clone()))
         .max_decoding_message_size(config.limits.message_bytes);
+    let owner = identity.id().federation.as_str();
+    let auditing = Auditing::new(gateway.guard.clone(), &config.audit, owner, owner, config.auditor.clone());
     let services = Services {
-        routes: tonic::service::Routes::new(service),
-        names: vec!["sallyport.gateway.v1.Federation".to_owned()],
+        routes: tonic::service::Routes::new(service)
+            .add_service(AuditService::server(auditing, config.limits.message_bytes)),
+        names: vec!["sallyport.gateway.v1.Federation".to_owned(), auditing::NAME.to_owned()],
         file_descriptor_set: FILE_DESCRIPTOR_SET,
     };
     let connections = Connections::new(&config.limits);

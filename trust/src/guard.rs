@@ -12,7 +12,8 @@ use crate::{
     question::{QuestionId, SignedQuestion},
 };
 
-/// What a party decides with and writes down in.
+/// What a party decides with and writes down in. Cheap to clone; all clones are one guard.
+#[derive(Clone)]
 pub struct Guard {
     policy: Arc<PolicyStore>,
     audit: AuditLog,
@@ -92,6 +93,11 @@ impl Guard {
     /// Decides by `policy`, writes into `audit`.
     pub fn new(policy: impl Into<Arc<PolicyStore>>, audit: AuditLog, clock: Clock) -> Self {
         Self { policy: policy.into(), audit, clock }
+    }
+
+    /// The log that is written into.
+    pub(crate) fn audit(&self) -> &AuditLog {
+        &self.audit
     }
 
     /// The clock that decisions are made by.
@@ -232,7 +238,7 @@ fn outcome(refusal: &Refusal) -> Outcome {
     }
 }
 
-fn unavailable(error: AuditError) -> Refusal {
+pub(crate) fn unavailable(error: AuditError) -> Refusal {
     tracing::error!(%error, "the audit log cannot be written");
     Refusal::new(
         Kind::Unavailable,

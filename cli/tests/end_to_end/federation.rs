@@ -51,6 +51,17 @@ actions = ["account"]
 role = { equals = "gateway" }
 "#;
 
+/// Lets auditors read the log of whoever has it among the rules.
+pub(crate) const AUDIT_RULE: &str = r#"
+[[rule]]
+id = "auditors"
+effect = "allow"
+actions = ["audit"]
+[rule.subject]
+role = { equals = "auditor" }
+employer_name = { equals = "Inspector General" }
+"#;
+
 const CASES: &str = r#"
 [subjects.nobody]
 agency = "none"
@@ -71,6 +82,10 @@ action = "federate"
 decision = "deny"
 reason = "no_rule_allows"
 "#;
+
+/// What every party knows of the auditor.
+const AUDITOR_KNOWN: &str =
+    "[[auditor]]\nname = \"chen\"\n[auditor.attributes]\nemployer_name = \"Inspector General\"\n";
 
 /// One agency: its name, its data sets in TOML, its files by name.
 pub(crate) struct Agency<'a> {
@@ -111,7 +126,7 @@ pub(crate) struct Federation {
 
 impl Federation {
     /// Starts a gateway and a node for every agency, each with a person called `NAME-analyst`, and waits
-    /// until everything can be asked.
+    /// until everything can be asked. The auditor `chen` may read the gateway's log.
     pub(crate) fn start(agencies: &[Agency<'_>]) -> Self {
         let federation = Self::start_unsettled(agencies);
         federation.wait_until_settled();
@@ -125,7 +140,7 @@ impl Federation {
         let ports: Vec<u16> = held.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
         drop(held);
         make_certificates(path, agencies);
-        write_policy(&path.join("policies/gateway"), OPEN_RULES);
+        write_policy(&path.join("policies/gateway"), &format!("{OPEN_RULES}{AUDIT_RULE}"));
         let mut gateway = format!(
             "listen = \"127.0.0.1:{}\"\naudit = \"gateway-audit\"\npolicies = \"policies/gateway\"\n{}",
             ports[0],
@@ -143,7 +158,7 @@ impl Federation {
             let config = format!(
                 "agency = \"{name}\"\nlisten = \"127.0.0.1:{port}\"\ngateway = \"127.0.0.1:{}\"\nstate = \"{name}\"\n\
                  policies = \"policies/{name}\"\ncountry = \"US\"\n[federation]\nepoch = 1\nmembers = [{}]\n{}\n\
-                 {}{}",
+                 {}{AUDITOR_KNOWN}{}",
                 ports[0],
                 members.join(", "),
                 tls(&format!("agency-{name}-node")),
@@ -158,6 +173,14 @@ impl Federation {
                 ));
             }
         }
+        let names = std::iter::once("gateway").chain(agencies.iter().map(|agency| agency.name));
+        let places = names.zip(&ports).map(|(name, port)| format!("{name} = \"127.0.0.1:{port}\"\n"));
+        people.push_str(&format!(
+            "[[auditor]]\nname = \"chen\"\n[auditor.places]\n{}{}",
+            places.collect::<String>(),
+            tls("auditor-chen").replace("[tls]", "[auditor.tls]")
+        ));
+        gateway.push_str(AUDITOR_KNOWN);
         fs::write(path.join("gateway.toml"), gateway).unwrap();
         fs::write(path.join("people.toml"), people).unwrap();
         let people = agencies.iter().map(|agency| format!("{}-analyst", agency.name)).collect();
@@ -273,12 +296,6 @@ impl Drop for Federation {
             let _ = child.wait();
         }
     }
-}
-
-/// The agency's analyst and everybody else there, by name and role.
-fn everybody<'a>(agency: &Agency<'a>) -> Vec<(String, &'a str)> {
-    let others = agency.people.iter().map(|(name, role)| ((*name).to_owned(), *role));
-    std::iter::once((format!("{}-analyst", agency.name), "analyst")).chain(others).collect()
 }
 
 pub(crate) fn tls(name: &str) -> String {

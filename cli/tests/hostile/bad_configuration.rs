@@ -81,6 +81,13 @@ fn a_file_that_cannot_be_read_as_a_configuration_is_refused() {
     }
     let twice = format!("{}\n[[node]]\nagency = \"hsi\"\naddress = \"127.0.0.1:1\"\n", sound.gateway);
     sound.gateway(&twice).refused(2, "configuration");
+    let auditors = "\n[[auditor]]\nname = \"chen\"\n".repeat(2);
+    for finished in
+        [sound.gateway(&format!("{}{auditors}", sound.gateway)), sound.node(&format!("{}{auditors}", sound.node))]
+    {
+        finished.refused(2, "configuration");
+        assert!(finished.err.contains("chen"), "{}", finished.err);
+    }
 }
 
 #[test]

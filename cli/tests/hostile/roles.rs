@@ -1,6 +1,10 @@
 //! Good certificates at the wrong door.
 
 use sallyport_proto::{
+    audit::v1::{
+        ExportRequest, Filter, ReportRequest, SearchRequest, ShowRequest, VerifyRequest, audit_client::AuditClient,
+        show_request::Wanted,
+    },
     common::v1::SignedQuestion,
     gateway::v1::{AskRequest, CatalogRequest, RelayRequest, federation_client::FederationClient},
     node::v1::{
@@ -117,6 +121,80 @@ async fn a_desk_serves_nobody_but_the_agencys_own_people() {
         assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 8], "{who}");
     }
     node.is_well();
+}
+
+async fn at_the_audit(channel: Channel) -> Vec<String> {
+    let mut client = AuditClient::new(channel);
+    vec![
+        reason(client.search(SearchRequest::default()).await),
+        reason(client.show(ShowRequest { wanted: Some(Wanted::Index(0)) }).await),
+        reason_of_stream(client.export(ExportRequest::default()).await).await,
+        reason(client.report(ReportRequest { from_ms: 0, until_ms: 1 }).await),
+        reason(client.verify(VerifyRequest {}).await),
+    ]
+}
+
+#[tokio::test]
+async fn the_audit_service_hears_nobody_but_auditors() {
+    let world = World::new();
+    let (mut gateway, mut node) = (world.lone_gateway(""), world.lone_node(""));
+    let strangers = [
+        "gateway",
+        "agency-hsi-node",
+        "agency-cbp-node",
+        "agency-hsi-user-rivera",
+        "agency-cbp-user-okafor",
+        "partner-acme-feed",
+    ];
+    for who in strangers {
+        assert_eq!(at_the_audit(world.channel(who, &gateway)).await, ["wrong_role"; 5], "{who}");
+        assert_eq!(at_the_audit(world.channel(who, &node)).await, ["wrong_role"; 5], "{who}");
+    }
+    let mut auditor = AuditClient::new(world.channel("auditor-chen", &node));
+    assert!(auditor.search(SearchRequest::default()).await.is_ok());
+    gateway.is_well();
+    node.is_well();
+}
+
+#[tokio::test]
+async fn an_auditors_request_that_makes_no_sense_is_refused_by_name() {
+    let world = World::new();
+    let mut gateway = world.lone_gateway("");
+    let mut client = AuditClient::new(world.channel("auditor-chen", &gateway));
+    let filter = |change: fn(&mut Filter)| {
+        let mut filter = Filter::default();
+        change(&mut filter);
+        Some(filter)
+    };
+    let filters: [fn(&mut Filter); 8] = [
+        |filter| filter.decisions.push("perhaps".to_owned()),
+        |filter| filter.outcomes.push(String::new()),
+        |filter| filter.questions.push("0011".to_owned()),
+        |filter| filter.questions.push("../../etc/passwd".to_owned()),
+        |filter| filter.persons = vec!["x".to_owned(); 33],
+        |filter| filter.purposes.push("x".repeat(513)),
+        |filter| filter.rules.push(String::new()),
+        |filter| (filter.from_ms, filter.until_ms) = (Some(i64::MAX), Some(i64::MIN)),
+    ];
+    for change in filters {
+        let search = SearchRequest { filter: filter(change), before: None, limit: u32::MAX };
+        assert_eq!(reason(client.search(search).await), "audit_filter");
+        assert_eq!(
+            reason_of_stream(client.export(ExportRequest { filter: filter(change) }).await).await,
+            "audit_filter"
+        );
+    }
+    assert_eq!(reason(client.show(ShowRequest { wanted: None }).await), "action_missing");
+    let named = |wanted| ShowRequest { wanted: Some(wanted) };
+    assert_eq!(reason(client.show(named(Wanted::Id("x".repeat(32)))).await), "action_name");
+    assert_eq!(reason(client.show(named(Wanted::Id("0".repeat(32)))).await), "entry_unknown");
+    assert_eq!(reason(client.show(named(Wanted::Index(u64::MAX))).await), "entry_unknown");
+    for (from_ms, until_ms) in [(5, 5), (i64::MIN, i64::MAX), (0, i64::MAX)] {
+        assert_eq!(reason(client.report(ReportRequest { from_ms, until_ms }).await), "report_period");
+    }
+    let last = SearchRequest { filter: None, before: Some(u64::MAX), limit: u32::MAX };
+    assert!(client.search(last).await.is_ok(), "limits are cut to size");
+    gateway.is_well();
 }
 
 #[tokio::test]

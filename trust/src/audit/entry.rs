@@ -97,6 +97,27 @@ impl EntryId {
         aws_lc_rs::rand::fill(&mut id).map_err(|_| EntryError::NoRandomness)?;
         Ok(Self(id))
     }
+
+    pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+}
+
+impl std::str::FromStr for EntryId {
+    type Err = EntryError;
+
+    /// Reads the 32 hexadecimal digits that [`Display`](std::fmt::Display) writes.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() != 32 || !is_hex(text) {
+            return Err(EntryError::NotHex { field: "entry" });
+        }
+        let id = u128::from_str_radix(text, 16).map_err(|_| EntryError::NotHex { field: "entry" })?;
+        Ok(Self(id.to_be_bytes()))
+    }
 }
 
 impl std::fmt::Display for EntryId {
@@ -120,11 +141,7 @@ impl Serialize for EntryId {
 impl<'de> Deserialize<'de> for EntryId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        if text.len() != 32 || !is_hex(&text) {
-            return Err(de::Error::custom("an entry id has 32 hexadecimal digits"));
-        }
-        let id = u128::from_str_radix(&text, 16).map_err(de::Error::custom)?;
-        Ok(Self(id.to_be_bytes()))
+        text.parse().map_err(|_| de::Error::custom("an entry id has 32 hexadecimal digits"))
     }
 }
 
@@ -227,6 +244,25 @@ pub enum Outcome {
     Abandoned,
 }
 
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 7] =
+        [Self::Answered, Self::Denied, Self::Held, Self::Failed, Self::Cancelled, Self::TimedOut, Self::Abandoned];
+
+    /// The word that stands in an entry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Denied => "denied",
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed_out",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
 /// What the policy decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -243,7 +279,7 @@ pub struct Ruling {
 }
 
 /// A decision of the policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// It may be done, under the obligations.
@@ -252,6 +288,20 @@ pub enum Decision {
     Deny,
     /// The owner has to consent first.
     Hold,
+}
+
+impl Decision {
+    /// Every decision.
+    pub const ALL: [Self; 3] = [Self::Allow, Self::Deny, Self::Hold];
+
+    /// The word that stands in an entry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Hold => "hold",
+        }
+    }
 }
 
 impl Entry {

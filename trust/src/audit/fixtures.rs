@@ -6,11 +6,16 @@ use std::path::{Path, PathBuf};
 use chrono::DateTime;
 use tempfile::TempDir;
 
-use super::disk::{JournalStorage, TileStorage, read_tile};
+use super::checkpoint::{Signer, VerifierKey};
+use super::disk::{JournalStorage, TileFiles, TileStorage, read_tile};
 use super::log::AuditLog;
-use super::tiles::{TILE_WIDTH, TileId, TileKind, split_bundle};
+use super::recovery::CHECKPOINT_FILE;
+use super::tiles::{TILE_WIDTH, TileId, TileKind, TileTree, split_bundle};
 use super::{Completion, Entry, Opening, Outcome};
 use crate::clock::Clock;
+use crate::policy::{
+    Action, Attributes, Context, Decision as PolicyDecision, Permit, PolicyStore, Request, attribute, kind,
+};
 
 pub(super) const ORIGIN: &str = "sallyport.test/agency/hsi";
 
@@ -69,6 +74,58 @@ pub(super) fn entries(directory: &Path, size: u64) -> Vec<Entry> {
         entries.extend(split_bundle(&bytes).unwrap().iter().map(|e| Entry::from_bytes(e).unwrap()));
     }
     entries
+}
+
+/// A log as the publisher leaves it, written entry by entry without waiting for anything.
+pub(super) struct Ledger {
+    pub(super) directory: TempDir,
+    tree: TileTree,
+    signer: Signer,
+}
+
+impl Ledger {
+    pub(super) fn new() -> Self {
+        let (signer, _) = Signer::generate(ORIGIN).unwrap();
+        let ledger = Self { directory: scratch(), tree: TileTree::default(), signer };
+        fs::create_dir(ledger.log()).unwrap();
+        ledger
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.directory.path().join("audit")
+    }
+
+    pub(super) fn key(&self) -> VerifierKey {
+        self.signer.verifier().clone()
+    }
+
+    /// Adds entries and publishes a checkpoint over all.
+    pub(super) fn publish(&mut self, entries: &[Entry]) {
+        let mut files = TileFiles::new(&self.log());
+        for entry in entries {
+            self.tree.push(&entry.to_bytes().unwrap()).unwrap();
+        }
+        for (tile, bytes) in self.tree.take_full().into_iter().chain(self.tree.edge()) {
+            files.put(&tile.path(), &bytes).unwrap();
+        }
+        let note = self.signer.sign(self.tree.size(), self.tree.root()).unwrap();
+        files.put(CHECKPOINT_FILE, note.as_bytes()).unwrap();
+    }
+}
+
+/// A permit to audit, from the policy that comes with the project.
+pub(super) fn permit() -> Permit {
+    let policy = PolicyStore::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/gateway")).unwrap();
+    let request = Request {
+        subject: Attributes::new().with(attribute::ROLE, "auditor"),
+        resource: Attributes::new().with(attribute::KIND, kind::AUDIT).with(attribute::OWNER, "sallyport.demo"),
+        action: Action::Audit,
+        context: Context::default(),
+    };
+    match policy.decide(&request) {
+        PolicyDecision::Allow(permit) => permit,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// All files below a directory, as paths relative to it, in order.

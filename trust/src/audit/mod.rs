@@ -37,23 +37,35 @@
 //! Hashing is RFC 6962, so programs of third parties can check the log; [`verify_directory`] does it
 //! here, from the files alone.
 //!
+//! # Reading it
+//!
+//! [`archive`] answers auditors from what the newest checkpoint covers: an [`archive::Archive`] finds
+//! actions by an index that lies beside the log and can be thrown away, and reads them, proved, from
+//! the log. [`report`] counts them.
+//!
 //! # What it never does
 //!
 //! It never holds an identifier of a subject, a tag or a score: an [`Entry`] has no field for one.
 //! It never changes or removes an entry, never signs what is not durable, never drops bytes that an
 //! acknowledged entry may be in, and never repairs a log that disagrees with its own checkpoint.
 
+pub mod action;
+pub mod archive;
 pub mod checkpoint;
 mod disk;
 pub mod entry;
 mod error;
 #[cfg(test)]
 mod fixtures;
+mod index;
 mod journal;
 mod log;
 pub mod merkle;
+pub mod published;
 mod publisher;
+pub mod query;
 mod recovery;
+pub mod report;
 pub mod tiles;
 mod verify;
 mod writer;

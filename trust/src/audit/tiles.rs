@@ -152,7 +152,7 @@ pub fn decode_hashes(bytes: &[u8]) -> Result<Vec<Hash>, TileError> {
 }
 
 /// The hash over consecutive hashes of one tile, as if they were leaves.
-fn fold(hashes: &[Hash]) -> Hash {
+pub(super) fn fold(hashes: &[Hash]) -> Hash {
     let mut frontier = Frontier::default();
     hashes.iter().for_each(|hash| frontier.push(*hash));
     frontier.root()
