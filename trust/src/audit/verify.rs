@@ -179,21 +179,39 @@ pub fn verify_directory_with(directory: &Path, key: &VerifierKey) -> Result<Veri
 }
 
 fn verify(directory: &Path, key: &VerifierKey, visit: Visit<'_>) -> Result<Verified, VerifyError> {
-    // Journal before checkpoint: of a log being written, the journal may only be the older one.
+    let (journal, checkpoint) = read_together(directory, key)?;
+    let (tree, story) = (TileTree::default(), Story::telling(visit));
+    Check { directory, journal, checkpoint, tree, story }.run()
+}
+
+/// How often a log that is being written may run away from its reader.
+const READ_TIMES: usize = 20;
+
+/// Journal and checkpoint of one moment. They are two files, and a log that is being written publishes or
+/// trims between the two reads now and then: what does not fit together is read again.
+fn read_together(directory: &Path, key: &VerifierKey) -> Result<(Journal, Checkpoint), VerifyError> {
+    let mut read = read_once(directory, key);
+    for _ in 1..READ_TIMES {
+        if !matches!(read, Err(VerifyError::Truncated { .. } | VerifyError::OldCheckpoint { .. })) {
+            break;
+        }
+        read = read_once(directory, key);
+    }
+    read
+}
+
+fn read_once(directory: &Path, key: &VerifierKey) -> Result<(Journal, Checkpoint), VerifyError> {
     let journal = journal::read(directory)?;
     let checkpoint = key.verify(&read_text(&directory.join(CHECKPOINT_FILE))?)?;
     let published = checkpoint.size;
-    let Some(journal) = journal else {
-        return Err(VerifyError::Truncated { published, held: 0 });
-    };
-    if published > journal.end() {
-        return Err(VerifyError::Truncated { published, held: journal.end() });
+    match journal {
+        None => Err(VerifyError::Truncated { published, held: 0 }),
+        Some(journal) if published > journal.end() => Err(VerifyError::Truncated { published, held: journal.end() }),
+        Some(journal) if published < journal.first => {
+            Err(VerifyError::OldCheckpoint { published, first: journal.first })
+        }
+        Some(journal) => Ok((journal, checkpoint)),
     }
-    if published < journal.first {
-        return Err(VerifyError::OldCheckpoint { published, first: journal.first });
-    }
-    let (tree, story) = (TileTree::default(), Story::telling(visit));
-    Check { directory, journal, checkpoint, tree, story }.run()
 }
 
 fn unreadable(path: &Path, cause: &io::Error) -> VerifyError {
