@@ -211,7 +211,7 @@ impl PatternName {
         Err(Refusal::bad_input(
             "pattern_name",
             "A pattern's name takes a-z, 0-9 and -, at most 63; elsewhere it is AGENCY.NAME or AGENCY.NAME@VERSION, \
-             such as hsi.after-crossing@2.",
+             such as hsi.deviating-crossers@2.",
         ))
     }
 
