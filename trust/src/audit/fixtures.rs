@@ -139,12 +139,16 @@ impl<S: JournalStorage, F: Step> JournalStorage for Watched<S, F> {
 }
 
 impl<S: TileStorage, F: Step> TileStorage for Watched<S, F> {
-    fn put(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.watch(path, |storage| storage.put(path, bytes))
+    fn stage(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.watch("stage", |storage| storage.stage(bytes))
     }
 
-    fn put_synced(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.watch(path, |storage| storage.put_synced(path, bytes))
+    fn sync_staged(&mut self) -> io::Result<()> {
+        self.watch("sync_staged", |storage| storage.sync_staged())
+    }
+
+    fn place(&mut self, path: &str) -> io::Result<()> {
+        self.watch(path, |storage| storage.place(path))
     }
 
     fn sync_names(&mut self) -> io::Result<()> {

@@ -44,7 +44,8 @@
 //! acknowledged entry may be in, and never repairs a log that disagrees with its own checkpoint.
 
 pub mod checkpoint;
-mod disk;
+pub mod cosignature;
+pub(crate) mod disk;
 pub mod entry;
 mod error;
 #[cfg(test)]
@@ -52,14 +53,18 @@ mod fixtures;
 mod journal;
 mod log;
 pub mod merkle;
+pub mod note;
+pub mod proofs;
 mod publisher;
 mod recovery;
+mod standing;
 pub mod tiles;
 mod verify;
+pub mod witness;
 mod writer;
 
 pub use entry::{Completion, Decision, Entry, EntryError, EntryId, Opening, Outcome, Phase, Ruling};
 pub use error::AuditError;
 pub use journal::JournalError;
-pub use log::{AuditLog, OpenEntry, PUBLISH_INTERVAL_MS, Receipt};
+pub use log::{AuditLog, OpenEntry, PUBLISH_INTERVAL_MS, Place};
 pub use verify::{TIME_TOLERANCE_MS, Verified, VerifyError, verify_directory, verify_directory_with};

@@ -11,7 +11,7 @@ fn never_publishing(directory: &Path) -> AuditLog {
     let recovered = recover(directory, ORIGIN).unwrap();
     let tiles = TileFiles::new(directory);
     let pace = Pace { publish_interval: Duration::from_secs(3600), ..Pace::default() };
-    AuditLog::start(recovered, |journal| journal, tiles, clock(), pace).unwrap()
+    AuditLog::start(recovered, |journal| journal, tiles, |signer| signer, clock(), pace).unwrap()
 }
 
 fn journal_file(directory: &Path, first: u64) -> std::path::PathBuf {
@@ -127,7 +127,7 @@ async fn an_older_checkpoint_is_noticed_where_the_journal_has_moved_on() {
     let recovered = recover(directory.path(), ORIGIN).unwrap();
     let tiles = TileFiles::new(directory.path());
     let pace = Pace { segment_limit_bytes: 1000, ..Pace::default() };
-    let log = AuditLog::start(recovered, |journal| journal, tiles, clock(), pace).unwrap();
+    let log = AuditLog::start(recovered, |journal| journal, tiles, |signer| signer, clock(), pace).unwrap();
     record_together(&log, 600).await;
     drop(log);
     fs::write(directory.path().join("checkpoint"), older).unwrap();
@@ -164,7 +164,7 @@ async fn a_missing_tile_under_a_trimmed_journal_is_named() {
     let recovered = recover(directory.path(), ORIGIN).unwrap();
     let tiles = TileFiles::new(directory.path());
     let pace = Pace { segment_limit_bytes: 1000, ..Pace::default() };
-    let log = AuditLog::start(recovered, |journal| journal, tiles, clock(), pace).unwrap();
+    let log = AuditLog::start(recovered, |journal| journal, tiles, |signer| signer, clock(), pace).unwrap();
     let key = log.verifier_key().clone();
     record_together(&log, 600).await;
     drop(log);

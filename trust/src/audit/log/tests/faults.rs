@@ -85,7 +85,7 @@ async fn survives(steps: usize, when: When, dies: bool) -> bool {
     let pace = Pace { segment_limit_bytes: 20_000, ..Pace::default() };
     let mut acknowledged = Acknowledged::new();
     let mut signed = None;
-    if let Ok(log) = AuditLog::start(recovered, journal, tiles, clock(), pace) {
+    if let Ok(log) = AuditLog::start(recovered, journal, tiles, |signer| signer, clock(), pace) {
         work(&log, &mut acknowledged).await;
         if let Err(error) = log.check() {
             let refused = log.begin(opening(0)).await.map(|entry| entry.index());
@@ -148,7 +148,7 @@ async fn a_failed_sync_is_never_acknowledged_and_poisons_the_log() {
     };
     let journal = |storage| Watched { storage, step };
     let tiles = TileFiles::new(directory.path());
-    let log = AuditLog::start(recovered, journal, tiles, clock(), Pace::default()).unwrap();
+    let log = AuditLog::start(recovered, journal, tiles, |signer| signer, clock(), Pace::default()).unwrap();
     let entry = log.begin(opening(1)).await.unwrap();
     let unwritable = AuditError::Unwritable { cause: "disk on fire".to_owned() };
     assert_eq!(entry.complete(answered()).await, Err(unwritable.clone()));
@@ -170,7 +170,7 @@ async fn a_full_disk_refuses_all_work() {
     std::os::unix::fs::symlink("/dev/full", directory.path().join("journal").join(journal::segment_name(0))).unwrap();
     let full = JournalFile::open(directory.path(), 0).unwrap();
     let tiles = TileFiles::new(directory.path());
-    let log = AuditLog::start(recovered, |_| full, tiles, clock(), Pace::default()).unwrap();
+    let log = AuditLog::start(recovered, |_| full, tiles, |signer| signer, clock(), Pace::default()).unwrap();
     let error = log.begin(opening(1)).await.map(|entry| entry.index()).unwrap_err();
     assert!(error.to_string().contains("No space left"), "{error}");
     assert!(error.to_string().contains("no work is done"), "{error}");
