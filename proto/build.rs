@@ -2,8 +2,12 @@
 
 use std::{env, error::Error, path::PathBuf};
 
-const FILES: [&str; 3] =
-    ["sallyport/common/v1/common.proto", "sallyport/gateway/v1/gateway.proto", "sallyport/node/v1/node.proto"];
+const FILES: [&str; 4] = [
+    "sallyport/audit/v1/witness.proto",
+    "sallyport/common/v1/common.proto",
+    "sallyport/gateway/v1/gateway.proto",
+    "sallyport/node/v1/node.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=sallyport");

@@ -47,9 +47,10 @@ pub(crate) async fn ask(
         _ => None,
     };
     let written = write(&node, &agreed, asker, &question, looked_up.as_ref());
+    let id = written.as_ref().ok().map(WrittenQuestion::id);
     let act = Act::by(&peer, action.as_str(), "federation")
         .because(&question.purpose, &question.case_number, &question.reason)
-        .about(written.as_ref().ok().map(WrittenQuestion::id));
+        .about(id);
     let mut trail = node.guard.begin(act).await?;
     let worked = tokio::select! {
         worked = answer(&node, &mut trail, &request, &question, written, looked_up, &events) => worked,
@@ -59,7 +60,10 @@ pub(crate) async fn ask(
         Ok((id, answer, permit)) => resolve(&node, &agreed, &question, id, answer, &permit).await,
         Err(refusal) => Err(refusal),
     };
-    trail.complete(shown.as_ref().err()).await?;
+    let place = trail.complete(shown.as_ref().err()).await?;
+    if let Some(id) = id {
+        node.receipts.keep(id, &peer, place, node.clock.now_ms());
+    }
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let shown = DeskAnswer { elapsed_ms, ..shown? };
     let _ = events.send(Ok(DeskAskEvent { event: Some(desk_ask_event::Event::Answer(shown)) })).await;

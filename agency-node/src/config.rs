@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sallyport_trust::identity::{ConnectSettings, Limits, TlsFiles};
+use sallyport_trust::{
+    identity::{ConnectSettings, Limits, TlsFiles},
+    witnessing::{WitnessError, WitnessSettings},
+};
 use serde::Deserialize;
 
 use crate::dataset::{Dataset, DatasetError};
@@ -37,6 +40,9 @@ pub struct Config {
     /// How the gateway is connected to.
     #[serde(default)]
     pub connect: ConnectSettings,
+    /// Who cosigns this node's audit log.
+    #[serde(default)]
+    pub witnesses: WitnessSettings,
     /// The agency's people, by the name in their certificates.
     #[serde(default)]
     pub person: Vec<Person>,
@@ -95,6 +101,9 @@ pub enum ConfigError {
     /// A limit is out of range.
     #[error("[limits]: {0}")]
     Limits(#[from] sallyport_trust::identity::limits::LimitsError),
+    /// A setting of the audit log's witnesses is out of range.
+    #[error("[witnesses]: {0}")]
+    Witnesses(#[from] WitnessError),
     /// The members are not what they must be.
     #[error("[federation] members: name each agency once, at least two, and {0} among them")]
     Members(String),
@@ -140,6 +149,8 @@ impl Config {
         if members.len() != named || named < 2 || !members.contains(&self.agency) {
             return Err(ConfigError::Members(self.agency.clone()));
         }
+        // Every other member, and the gateway.
+        self.witnesses.validate(named)?;
         let mut names = std::collections::BTreeSet::new();
         if let Some(twice) = self.person.iter().find(|person| !names.insert(&person.name)) {
             return Err(ConfigError::PersonTwice(twice.name.clone()));

@@ -22,11 +22,13 @@ pub mod linkage;
 mod lookup;
 mod node;
 pub mod pseudonym;
+mod receipt;
 mod resolve;
 mod reveal;
 mod rpc;
 mod run;
 mod settle;
+mod witness;
 
 pub use config::{Config, ConfigError};
 pub use run::{RunError, run};

@@ -15,6 +15,7 @@ use sallyport_trust::{
     identity::{Identity, Role, SpiffeId},
     policy::attribute,
     question::{AGE_MAX_MS, Asker, LocatorRange, OpenedIndicator, OpenedQuestion, QuestionId, ReplayGuard},
+    witnessing::Witness,
 };
 use tonic::transport::Channel;
 
@@ -29,6 +30,7 @@ use crate::{
         oprf::{EpochKeys, Tag},
         tagging::Tagger,
     },
+    receipt::Receipts,
     reveal::Revealing,
 };
 
@@ -42,6 +44,8 @@ pub(crate) struct Node {
     pub(crate) identity: Arc<Identity>,
     pub(crate) guard: Guard,
     pub(crate) clock: Clock,
+    pub(crate) witness: Arc<Witness>,
+    pub(crate) receipts: Receipts,
     pub(crate) gateway: FederationClient<Channel>,
     pub(crate) holdings: Holdings,
     pub(crate) quota: Quota,
@@ -89,6 +93,7 @@ impl Node {
         config: Config,
         identity: Arc<Identity>,
         guard: Guard,
+        witness: Arc<Witness>,
         gateway: FederationClient<Channel>,
         holdings: Holdings,
         quota: Quota,
@@ -102,6 +107,8 @@ impl Node {
             identity,
             guard,
             clock,
+            witness,
+            receipts: Receipts::default(),
             gateway,
             holdings,
             quota,

@@ -9,8 +9,8 @@ use sallyport_proto::{
     node::v1::{
         AccountRequest, AccountResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse,
         DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse,
-        EpochGreeting, ReadinessRequest, ReadinessResponse, RevealRequest, RevealResponse, SignedMessage,
-        contribution_server::Contribution, desk_server::Desk,
+        EpochGreeting, ReadinessRequest, ReadinessResponse, ReceiptRequest, ReceiptResponse, RevealRequest,
+        RevealResponse, SignedMessage, contribution_server::Contribution, desk_server::Desk,
     },
 };
 use sallyport_trust::{
@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::{account, ask, contribute, describe, linkage::evaluate, node::Node, reveal};
+use crate::{account, ask, contribute, describe, linkage::evaluate, node::Node, receipt, reveal, witness};
 
 /// Messages of a stream that may wait for their reader.
 const WAITING_MAX: usize = 8;
@@ -85,6 +85,7 @@ async fn deliver(node: &Node, peer: SpiffeId, message: DeliverRequest) -> Result
     let (action, name) = match message.kind() {
         RelayKind::Epoch => (Action::Agree, "epoch"),
         RelayKind::Evaluate => (Action::Evaluate, "tags"),
+        RelayKind::Witness => return witness::carried(node, &peer, &message).await,
         RelayKind::Unspecified => {
             return Err(Refusal::bad_input("relay_kind", "The carried message is of no known kind."));
         }
@@ -150,6 +151,12 @@ impl Desk for DeskService {
         let peer = peer(&request)?;
         let nodes = describe::show(&self.0, peer).await?;
         Ok(Response::new(DeskCatalogResponse { nodes }))
+    }
+
+    async fn receipt(&self, request: Request<ReceiptRequest>) -> Result<Response<ReceiptResponse>, Status> {
+        let peer = peer(&request)?;
+        let receipt = receipt::receipt(&self.0, peer, &request.into_inner().question_id).await?;
+        Ok(Response::new(ReceiptResponse { receipt }))
     }
 
     async fn readiness(&self, request: Request<ReadinessRequest>) -> Result<Response<ReadinessResponse>, Status> {

@@ -5,6 +5,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use sallyport_proto::{
     FILE_DESCRIPTOR_SET,
+    audit::v1::witness_client::WitnessClient,
     gateway::v1::federation_client::FederationClient,
     node::v1::{contribution_server::ContributionServer, desk_server::DeskServer},
 };
@@ -15,6 +16,7 @@ use sallyport_trust::{
     identity::{Connections, Identity, IdentityError, Role, SpiffeId, connect},
     policy::{PolicyError, PolicyStore},
     serve::{ServeError, Services, serve},
+    witnessing::{self, Witness},
 };
 use tokio::net::TcpListener;
 
@@ -28,6 +30,7 @@ use crate::{
     node::Node,
     rpc::{ContributionService, DeskService},
     settle::settle,
+    witness::{self, ThroughGateway},
 };
 
 /// Why a node did not start, or ended.
@@ -94,36 +97,47 @@ pub async fn run(
     if identity.id().role != (Role::Node { agency: config.agency.clone() }) {
         return Err(RunError::WrongRole(identity.id().clone(), config.agency.clone()));
     }
-    let node = Arc::new(open(&config, &identity, clock)?);
+    let (node, witnesses) = open(&config, &identity, clock)?;
+    let node = Arc::new(node);
     let listener = TcpListener::bind(&config.listen)
         .await
         .map_err(|source| RunError::Listen { address: config.listen.clone(), source })?;
     if let Ok(address) = listener.local_addr() {
         listening(address);
     }
+    let collecting = witnessing::collect(&node.witness, witnesses);
     let settling = tokio::spawn(settle(node.clone()));
     let message_bytes = config.limits.message_bytes;
     let contribution =
         ContributionServer::new(ContributionService(node.clone())).max_decoding_message_size(message_bytes);
     let desk = DeskServer::new(DeskService(node.clone())).max_decoding_message_size(message_bytes);
+    let witnessing = witnessing::rpc::service(node.witness.clone(), message_bytes);
     let services = Services {
-        routes: tonic::service::Routes::new(contribution).add_service(desk),
-        names: vec!["sallyport.node.v1.Contribution".to_owned(), "sallyport.node.v1.Desk".to_owned()],
+        routes: tonic::service::Routes::new(contribution).add_service(desk).add_service(witnessing),
+        names: vec![
+            "sallyport.node.v1.Contribution".to_owned(),
+            "sallyport.node.v1.Desk".to_owned(),
+            witnessing::rpc::SERVICE_NAME.to_owned(),
+        ],
         file_descriptor_set: FILE_DESCRIPTOR_SET,
     };
     let connections = Connections::new(&config.limits);
     let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
     settling.abort();
-    node.guard.close().await?;
+    let closed = node.guard.close().await;
+    collecting.end().await;
+    closed?;
     served?;
     Ok(())
 }
 
-fn open(config: &Config, identity: &Arc<Identity>, clock: Clock) -> Result<Node, RunError> {
+fn open(config: &Config, identity: &Arc<Identity>, clock: Clock) -> Result<(Node, ThroughGateway), RunError> {
     let federation = identity.id().federation.clone();
     let policy = PolicyStore::open(&config.policies)
         .map_err(|problem| RunError::Policy { directory: config.policies.clone(), problem })?;
     let audit = AuditLog::open(&config.state.join("audit"), &format!("{federation}/{}", config.agency), clock.clone())?;
+    let (parties, memory) = (witness::parties(config, &federation), config.state.join("witness"));
+    let witness = Witness::open(identity, &audit, &memory, &parties, &config.witnesses, clock.clone())?;
     let terms = Terms {
         federation: federation.clone(),
         epoch: config.federation.epoch,
@@ -136,6 +150,10 @@ fn open(config: &Config, identity: &Arc<Identity>, clock: Clock) -> Result<Node,
     let holdings = Holdings::open(&config.state, config.dataset.clone())?;
     let gateway_id = SpiffeId { federation, role: Role::Gateway };
     let channel = connect(identity, &config.gateway, &gateway_id, &config.connect)?;
+    let gateway_witness = WitnessClient::new(channel.clone()).max_decoding_message_size(config.limits.message_bytes);
     let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
-    Ok(Node::new(config.clone(), identity.clone(), Guard::new(policy, audit, clock), gateway, holdings, quota, epoch))
+    let witnesses = ThroughGateway { witness: gateway_witness, relay: gateway.clone() };
+    let guard = Guard::new(policy, audit, clock);
+    let node = Node::new(config.clone(), identity.clone(), guard, witness, gateway, holdings, quota, epoch);
+    Ok((node, witnesses))
 }

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sallyport_trust::identity::{ConnectSettings, Limits, TlsFiles};
+use sallyport_trust::{
+    identity::{ConnectSettings, Limits, TlsFiles},
+    witnessing::{WitnessError, WitnessSettings},
+};
 use serde::Deserialize;
 
 /// Settings of one gateway.
@@ -26,6 +29,9 @@ pub struct Config {
     /// How nodes are connected to.
     #[serde(default)]
     pub connect: ConnectSettings,
+    /// Who cosigns this gateway's audit log.
+    #[serde(default)]
+    pub witnesses: WitnessSettings,
     /// The nodes of the federation.
     pub node: Vec<NodeAddress>,
 }
@@ -62,6 +68,9 @@ pub enum ConfigError {
     /// A limit is out of range.
     #[error("[limits]: {0}")]
     Limits(#[from] sallyport_trust::identity::limits::LimitsError),
+    /// A setting of the audit log's witnesses is out of range.
+    #[error("[witnesses]: {0}")]
+    Witnesses(#[from] WitnessError),
     /// An agency stands in the file twice.
     #[error("[[node]] names the agency {0} twice: keep one")]
     TwiceNamed(String),
@@ -79,6 +88,7 @@ impl Config {
             .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
         config.anchor(path.parent().unwrap_or(Path::new(".")));
         config.limits.validate()?;
+        config.witnesses.validate(config.node.len())?;
         let mut agencies = BTreeSet::new();
         match config.node.iter().find(|node| !agencies.insert(&node.agency)) {
             Some(twice) => Err(ConfigError::TwiceNamed(twice.agency.clone())),

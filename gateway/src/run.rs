@@ -13,10 +13,11 @@ use sallyport_trust::{
     policy::{PolicyError, PolicyStore},
     question::ReplayGuard,
     serve::{ServeError, Services, serve},
+    witnessing::{self, Witness},
 };
 use tokio::net::TcpListener;
 
-use crate::{Config, contributors::Contributors, rpc::FederationService};
+use crate::{Config, contributors::Contributors, rpc::FederationService, witness};
 
 /// Everything that a question's way through the gateway needs.
 pub(crate) struct Gateway {
@@ -24,6 +25,7 @@ pub(crate) struct Gateway {
     pub(crate) guard: Guard,
     pub(crate) contributors: Contributors,
     pub(crate) replays: ReplayGuard,
+    pub(crate) witness: Arc<Witness>,
     pub(crate) clock: Clock,
 }
 
@@ -93,11 +95,15 @@ pub async fn run(
     let policy = PolicyStore::open(&config.policies)
         .map_err(|problem| RunError::Policy { directory: config.policies.clone(), problem })?;
     let audit = AuditLog::open(&config.audit, &format!("{}/gateway", identity.id().federation), clock.clone())?;
+    let parties = witness::parties(&config, &identity.id().federation);
+    let memory = config.audit.join("witness");
+    let witness = Witness::open(&identity, &audit, &memory, &parties, &config.witnesses, clock.clone())?;
     let gateway = Arc::new(Gateway {
         contributors: Contributors::new(&config, &identity)?,
         guard: Guard::new(policy, audit, clock.clone()),
         replays: ReplayGuard::new(clock.now_ms()),
         identity: identity.clone(),
+        witness,
         clock,
     });
     let listener = TcpListener::bind(&config.listen)
@@ -108,14 +114,18 @@ pub async fn run(
     }
     let service = FederationServer::new(FederationService(gateway.clone()))
         .max_decoding_message_size(config.limits.message_bytes);
+    let witnessing = witnessing::rpc::service(gateway.witness.clone(), config.limits.message_bytes);
     let services = Services {
-        routes: tonic::service::Routes::new(service),
-        names: vec!["sallyport.gateway.v1.Federation".to_owned()],
+        routes: tonic::service::Routes::new(service).add_service(witnessing),
+        names: vec!["sallyport.gateway.v1.Federation".to_owned(), witnessing::rpc::SERVICE_NAME.to_owned()],
         file_descriptor_set: FILE_DESCRIPTOR_SET,
     };
+    let collecting = witnessing::collect(&gateway.witness, witness::ToNodes(gateway.contributors.clone()));
     let connections = Connections::new(&config.limits);
     let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
-    gateway.guard.close().await?;
+    let closed = gateway.guard.close().await;
+    collecting.end().await;
+    closed?;
     served?;
     Ok(())
 }

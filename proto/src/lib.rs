@@ -3,6 +3,13 @@
 //! Generated types stop at the edge of a process: only files named `rpc` and `client` use them.
 #![allow(missing_docs, unreachable_pub, clippy::all)]
 
+/// What parties say to each other about their audit logs.
+pub mod audit {
+    pub mod v1 {
+        tonic::include_proto!("sallyport.audit.v1");
+    }
+}
+
 /// Messages that both services use.
 pub mod common {
     pub mod v1 {

@@ -10,4 +10,6 @@ pub mod identity;
 pub mod observe;
 pub mod policy;
 pub mod question;
+pub mod receipt;
 pub mod serve;
+pub mod witnessing;

@@ -67,16 +67,19 @@ impl Standing {
     /// # Errors
     /// [`AuditError::WitnessesAway`].
     pub(super) async fn admit(&self, now_ms: impl Fn() -> i64) -> Result<(), AuditError> {
-        let mut state = self.0.subscribe();
-        let known = state.wait_for(|state| !matches!(state, State::Asking(_))).await;
-        match known.map(|state| *state) {
-            Ok(State::Alone) => Ok(()),
-            Ok(State::Known(grace)) if now_ms().saturating_sub(grace.since_ms) <= grace.grace_ms => Ok(()),
-            Ok(State::Known(Grace { grace_ms, .. }) | State::Asking(Grace { grace_ms, .. })) => {
-                Err(AuditError::WitnessesAway { grace_s: grace_ms / 1000 })
+        let mut state = *self.0.borrow();
+        if matches!(state, State::Asking(_)) {
+            let mut changes = self.0.subscribe();
+            if let Ok(known) = changes.wait_for(|state| !matches!(state, State::Asking(_))).await {
+                state = *known;
             }
-            // The sender lives as long as this does.
-            Err(_) => Err(AuditError::WitnessesAway { grace_s: 0 }),
+        }
+        match state {
+            State::Alone => Ok(()),
+            State::Known(grace) if now_ms().saturating_sub(grace.since_ms) <= grace.grace_ms => Ok(()),
+            State::Known(grace) | State::Asking(grace) => {
+                Err(AuditError::WitnessesAway { grace_s: grace.grace_ms / 1000 })
+            }
         }
     }
 }

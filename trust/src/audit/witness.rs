@@ -121,11 +121,7 @@ impl Refused {
 ///
 /// # Errors
 /// [`Refused`], checked in the order of tlog-witness.
-pub fn judge(
-    request: &AddCheckpoint,
-    key: &VerifierKey,
-    held: Option<&Checkpoint>,
-) -> Result<Checkpoint, Refused> {
+pub fn judge(request: &AddCheckpoint, key: &VerifierKey, held: Option<&Checkpoint>) -> Result<Checkpoint, Refused> {
     let claimed = Note::split(&request.note).and_then(|note| Checkpoint::from_body(note.body));
     if claimed.map_err(|_| Refused::Malformed)?.origin != key.name() {
         return Err(Refused::UnknownLog);
@@ -147,8 +143,7 @@ pub fn judge(
     if request.old != size {
         return Err(Refused::OtherSize);
     }
-    verify_consistency(size, &root, offered.size, &offered.root, &request.proof)
-        .map_err(|_| Refused::Inconsistent)?;
+    verify_consistency(size, &root, offered.size, &offered.root, &request.proof).map_err(|_| Refused::Inconsistent)?;
     Ok(offered)
 }
 

@@ -3,7 +3,8 @@ use super::super::merkle::empty_root;
 use super::*;
 
 /// PKCS#8 (RFC 8410) around the secret key of RFC 8032 section 7.1, test 2.
-const KNOWN_PKCS8: &str = "302e020100300506032b6570042204204ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb";
+const KNOWN_PKCS8: &str =
+    "302e020100300506032b6570042204204ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb";
 
 fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
