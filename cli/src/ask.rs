@@ -10,7 +10,7 @@ use std::{
 use indicatif::ProgressBar;
 use sallyport_trust::question::{Question, QuestionFile, parse_question};
 
-use crate::{answer, desk::Desk, failure::Failure, people::As, terminal};
+use crate::{answer, desk::Desk, failure::Failure, people::As, receipt, terminal};
 
 /// Bytes of a question file or a list of identifiers, at most.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -25,6 +25,9 @@ pub(crate) struct Arguments {
     who: As,
     #[command(flatten)]
     lookup: lookup::LookUpArguments,
+    /// Save proof that the question stands in the node's audit log, for `sallyport audit check-receipt`.
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     /// One JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -57,6 +60,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         println!("{}", terminal::json(&answer::to_json(&answer)));
     } else {
         answer::print(&answer);
+    }
+    if let Some(file) = &arguments.receipt {
+        receipt::save(&mut desk, &answer.question_id, file).await?;
     }
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! A person's own node, as the command line speaks with it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sallyport_proto::{
     gateway::v1::{NodeCatalog, Progress},
     node::v1::{
-        DeskAnswer, DeskAskRequest, DeskCatalogRequest, ReadinessRequest, ReadinessResponse, desk_ask_event::Event,
-        desk_client::DeskClient,
+        DeskAnswer, DeskAskRequest, DeskCatalogRequest, ReadinessRequest, ReadinessResponse, ReceiptRequest,
+        desk_ask_event::Event, desk_client::DeskClient,
     },
 };
 use sallyport_trust::{
@@ -21,6 +24,9 @@ use crate::{failure::Failure, people::Person};
 
 /// Bytes of one message from the node, at most.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a receipt is waited for; each call waits a while at the node.
+const RECEIPT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection to a person's node.
 pub(crate) struct Desk(DeskClient<Channel>);
@@ -63,6 +69,18 @@ impl Desk {
     pub(crate) async fn catalog(&mut self) -> Result<Vec<NodeCatalog>, Refusal> {
         let answer = self.0.catalog(DeskCatalogRequest {}).await.map_err(|status| refusal_of(&status))?;
         Ok(answer.into_inner().nodes)
+    }
+
+    /// The receipt of an answer, which takes until witnesses have cosigned it.
+    pub(crate) async fn receipt(&mut self, question_id: &str) -> Result<String, Refusal> {
+        let until = Instant::now() + RECEIPT_PATIENCE;
+        loop {
+            let answer = self.0.receipt(ReceiptRequest { question_id: question_id.to_owned() }).await;
+            match answer.map_err(|status| refusal_of(&status)) {
+                Err(refusal) if refusal.reason == "receipt_not_ready" && Instant::now() < until => {}
+                answer => return Ok(answer?.into_inner().receipt),
+            }
+        }
     }
 
     /// How far the node is.

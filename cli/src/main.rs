@@ -12,6 +12,7 @@ mod failure;
 mod federation;
 mod generate;
 mod people;
+mod receipt;
 mod sample;
 mod serve;
 mod terminal;

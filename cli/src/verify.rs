@@ -1,11 +1,12 @@
-//! `sallyport audit verify`: checks an audit log from its files alone.
+//! `sallyport audit verify`: checks audit logs from their files alone, copies of one log also against
+//! each other.
 
 use std::path::PathBuf;
 
-use sallyport_trust::audit::verify_directory;
+use sallyport_trust::audit::{Verified, is_one_history, verify_directory};
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, receipt};
 
 /// Arguments of `sallyport audit`.
 #[derive(clap::Args)]
@@ -25,11 +26,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Check a receipt offline, and say what it proves.
+    CheckReceipt(receipt::Arguments),
 }
 
 /// Verifies each directory; the first that does not hold is the failure.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Command::Verify { directories, json } = &arguments.command;
+    let (directories, json) = match &arguments.command {
+        Command::Verify { directories, json } => (directories, json),
+        Command::CheckReceipt(arguments) => return receipt::check(arguments),
+    };
+    let mut copies: Vec<(&PathBuf, Verified)> = Vec::new();
     for directory in directories {
         let verified = verify_directory(directory)
             .map_err(|error| Failure::check("audit_log_broken", format!("{}: {error}", directory.display())))?;
@@ -55,6 +62,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 verified.still_open,
                 verified.origin
             );
+        }
+        copies.push((directory, verified));
+        compare(&copies)?;
+    }
+    Ok(())
+}
+
+/// Compares the newest copy with those of the same log before it.
+fn compare(copies: &[(&PathBuf, Verified)]) -> Result<(), Failure> {
+    let Some(((directory, verified), before)) = copies.split_last() else { return Ok(()) };
+    for (other, earlier) in before.iter().filter(|(_, earlier)| earlier.origin == verified.origin) {
+        let one = is_one_history((directory, verified), (other, earlier))
+            .map_err(|error| Failure::check("audit_log_broken", format!("{}: {error}", directory.display())))?;
+        if !one {
+            return Err(Failure::check(
+                "audit_logs_differ",
+                format!(
+                    "{} and {} are signed by {} and contradict each other. Keep both: together they prove that its \
+                     owner has shown two histories",
+                    other.display(),
+                    directory.display(),
+                    verified.origin
+                ),
+            ));
         }
     }
     Ok(())

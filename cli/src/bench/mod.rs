@@ -3,6 +3,7 @@
 //! Every figure stands beside the limit that the project promises and beside what the machine could
 //! do at best, measured in the same run: ratios survive a noisy machine, seconds do not.
 
+mod audit;
 mod data;
 mod join;
 mod limits;
@@ -22,6 +23,8 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum What {
+    /// How fast entries of the audit log become durable.
+    Audit(audit::Arguments),
     /// Tagging, the join over all subjects, and look-ups.
     Join(join::Arguments),
     /// A relation in time between the events of two agencies.
@@ -33,6 +36,7 @@ enum What {
 /// Measures.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.what {
+        What::Audit(arguments) => audit::run(arguments).await,
         What::Join(arguments) => join::run(arguments).await,
         What::Relation(arguments) => relation::run(arguments).await,
         What::Linkage(arguments) => linkage::run(arguments).await,

@@ -44,6 +44,7 @@
 //! acknowledged entry may be in, and never repairs a log that disagrees with its own checkpoint.
 
 pub mod checkpoint;
+mod compare;
 pub mod cosignature;
 pub(crate) mod disk;
 pub mod entry;
@@ -63,6 +64,7 @@ mod verify;
 pub mod witness;
 mod writer;
 
+pub use compare::is_one_history;
 pub use entry::{Completion, Decision, Entry, EntryError, EntryId, Opening, Outcome, Phase, Ruling};
 pub use error::AuditError;
 pub use journal::JournalError;

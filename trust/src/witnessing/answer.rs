@@ -74,8 +74,8 @@ impl Witness {
         Ok(Arc::new(Self { identity, log, clock, memory, own, settings, cosigner }))
     }
 
-    /// Answers a party of the federation, which a peer brought; names in the own log what speaks
-    /// against the party's.
+    /// Answers a party of the federation, whose message a peer may have brought. What speaks against
+    /// the party's log is named in the own one.
     ///
     /// # Errors
     /// `wrong_role` for everyone else, and faults of our own.
@@ -90,9 +90,13 @@ impl Witness {
         let (reply, accusation) = working.await.map_err(|error| Refusal::internal("witness_failed", &error))??;
         if let Some(reason) = accusation {
             tracing::warn!(%party, reason, "the audit log of another party is not what it was");
-            if let Err(error) = self.record(party, via, reason).await {
-                tracing::warn!(%error, "that could not be written into the own log");
-            }
+            // Its own log may be waiting for witnesses, among them this party.
+            let (witness, party, via) = (self.clone(), party.clone(), via.cloned());
+            tokio::spawn(async move {
+                if let Err(error) = witness.record(&party, via.as_ref(), reason).await {
+                    tracing::warn!(%error, "that could not be written into the own log");
+                }
+            });
         }
         Ok(reply)
     }
