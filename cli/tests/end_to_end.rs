@@ -10,5 +10,9 @@ mod faults;
 mod federation;
 #[path = "end_to_end/persons.rs"]
 mod persons;
+#[path = "end_to_end/receipts.rs"]
+mod receipts;
 #[path = "end_to_end/relations.rs"]
 mod relations;
+#[path = "end_to_end/witnesses.rs"]
+mod witnesses;

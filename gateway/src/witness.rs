@@ -12,7 +12,7 @@ use sallyport_trust::{
     witnessing::{Reply, Submission, Transport, rpc},
 };
 
-use crate::{Config, contributors::Contributors, run::Gateway};
+use crate::{Config, contributors::Contributors, relay::check_size, run::Gateway};
 
 /// The parties that witness the gateway's log, and that it witnesses.
 pub(crate) fn parties(config: &Config, federation: &str) -> Vec<SpiffeId> {
@@ -34,6 +34,7 @@ impl Transport for ToNodes {
 /// Carries a node's checkpoint to another node. It is no entry of the gateway's own log: that would need
 /// a new checkpoint, which would be carried around in turn.
 pub(crate) async fn carry(gateway: &Gateway, from: String, message: RelayRequest) -> Result<RelayResponse, Refusal> {
+    check_size(&message)?;
     let mut client = gateway.contributors.of(&message.to)?;
     let deliver = DeliverRequest { from, kind: message.kind, payload: message.payload };
     let answer = client.deliver(deliver).await.map_err(|status| refusal_of(&status))?;

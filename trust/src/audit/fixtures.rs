@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use chrono::DateTime;
 use tempfile::TempDir;
 
+use super::checkpoint::{CheckpointError, SignCheckpoint, Signer};
 use super::disk::{JournalStorage, TileStorage, read_tile};
 use super::log::AuditLog;
+use super::merkle::Hash;
 use super::tiles::{TILE_WIDTH, TileId, TileKind, split_bundle};
 use super::{Completion, Entry, Opening, Outcome};
 use crate::clock::Clock;
@@ -111,6 +113,21 @@ pub(super) struct Watched<S, F> {
 pub(super) enum When {
     Before,
     After,
+}
+
+/// A signer with `step` asked before and after each signature.
+pub(super) struct WatchedSigner<F> {
+    pub(super) signer: Signer,
+    pub(super) step: F,
+}
+
+impl<F: Step> SignCheckpoint for WatchedSigner<F> {
+    fn sign(&mut self, size: u64, root: Hash) -> Result<String, CheckpointError> {
+        (self.step)("sign", When::Before).map_err(|_| CheckpointError::Crypto)?;
+        let note = self.signer.sign(size, root)?;
+        (self.step)("sign", When::After).map_err(|_| CheckpointError::Crypto)?;
+        Ok(note)
+    }
 }
 
 pub(super) trait Step: FnMut(&str, When) -> io::Result<()> + Send + 'static {}

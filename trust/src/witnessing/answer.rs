@@ -74,6 +74,14 @@ impl Witness {
         Ok(Arc::new(Self { identity, log, clock, memory, own, settings, cosigner }))
     }
 
+    /// Refuses everyone who is no other party of this federation.
+    ///
+    /// # Errors
+    /// `wrong_role`.
+    pub fn only_parties(&self, peer: &SpiffeId) -> Result<(), Refusal> {
+        self.memory.parties().any(|party| party == peer).then_some(()).ok_or_else(no_party)
+    }
+
     /// Answers a party of the federation, whose message a peer may have brought. What speaks against
     /// the party's log is named in the own one.
     ///
@@ -102,9 +110,7 @@ impl Witness {
     }
 
     fn judge(&self, party: &SpiffeId, submission: &Submission) -> Result<Answered, Refusal> {
-        let mut slot = self.memory.of(party).ok_or_else(|| {
-            Refusal::denied("wrong_role", "Only the gateway and the nodes of this federation are witnessed here.")
-        })?;
+        let mut slot = self.memory.of(party).ok_or_else(no_party)?;
         let keys = SignedKeys::sign(&self.identity, &self.own, self.clock.now_ms())?;
         let reply = Reply { status: 200, cosignature: String::new(), held: String::new(), keys, pinned: None };
         let Ok(request) = submission.request.parse::<AddCheckpoint>() else {
@@ -172,4 +178,8 @@ impl Witness {
         self.log.begin(opening).await?.complete(completion).await?;
         Ok(())
     }
+}
+
+fn no_party() -> Refusal {
+    Refusal::denied("wrong_role", "Only the gateway and the nodes of this federation are witnessed here.")
 }

@@ -33,6 +33,7 @@ impl WitnessRpc for WitnessService {
         request: Request<AddCheckpointRequest>,
     ) -> Result<Response<AddCheckpointResponse>, Status> {
         let peer = peer(&request)?;
+        self.0.only_parties(&peer)?;
         let reply = self.0.answer(&peer, None, request.into_inner().try_into()?).await?;
         Ok(Response::new(reply.into()))
     }
@@ -48,6 +49,7 @@ pub async fn carried(
     via: &SpiffeId,
     payload: &[u8],
 ) -> Result<Vec<u8>, Refusal> {
+    witness.only_parties(party)?;
     let unreadable = |_| Refusal::bad_input("relay_unreadable", "The carried message cannot be read.");
     let request = AddCheckpointRequest::decode(payload).map_err(unreadable)?;
     let reply = witness.answer(party, Some(via), request.try_into()?).await?;

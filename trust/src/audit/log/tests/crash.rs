@@ -62,6 +62,34 @@ async fn killed_at_every_byte_of_an_append_only_the_torn_batch_is_lost() {
     }
 }
 
+/// Every byte of the journal's end is tried in [`crate::audit::journal`]; here some of them with all that
+/// follows: a batch of 64 KiB is torn, the log opens, goes on, and verifies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_batch_torn_anywhere_is_lost_as_a_whole_and_nothing_before_it() {
+    let directory = scratch();
+    let log = never_publishing(directory.path());
+    record(&log, 1).await;
+    let killed = copy(directory.path());
+    drop(log);
+    let acknowledged = fs::read(journal_file(killed.path(), 0)).unwrap();
+    let (mut payload, mut entries) = (Vec::new(), 0);
+    while payload.len() < 64 * 1024 {
+        let entry = Entry::new(clock().now_ms(), EntryId::random().unwrap(), Phase::Open(opening(entries)));
+        append_entry(&mut payload, &entry.to_bytes().unwrap()).unwrap();
+        entries += 1;
+    }
+    let whole = [acknowledged.clone(), encode_frame(2, &payload)].concat();
+    for cut in (acknowledged.len()..whole.len()).step_by(1009).chain([whole.len() - 1, whole.len()]) {
+        let torn = copy(killed.path());
+        fs::write(journal_file(torn.path(), 0), &whole[..cut]).unwrap();
+        let log = open(torn.path());
+        record(&log, 1).await;
+        drop(log);
+        let kept = if cut == whole.len() { 2 + entries as u64 } else { 2 };
+        assert_eq!(verify_directory(torn.path()).unwrap().entries, kept + 2, "cut at {cut}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_checkpoint_promised_cannot_be_cut_off() {
     let directory = scratch();
