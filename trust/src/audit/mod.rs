@@ -28,6 +28,8 @@
 //! checkpoint              signed tree head (C2SP tlog-checkpoint, signed-note)
 //! tile/<L>/<N>[.p/<W>]    hashes           (C2SP tlog-tiles)
 //! tile/entries/<N>[…]     the entries, JSON
+//! cosigned                the newest checkpoint with signatures of enough witnesses
+//! contradiction           a checkpoint that a witness holds and this log does not lead to, if there is one
 //! audit.vkey              the key that verifies the checkpoint
 //! audit.key               the key that signs it, for the owner alone
 //! journal/<first>         entries on their way into full tiles
@@ -36,6 +38,14 @@
 //!
 //! Hashing is RFC 6962, so programs of third parties can check the log; [`verify_directory`] does it
 //! here, from the files alone.
+//!
+//! # Witnesses
+//!
+//! By itself a log shows that it is consistent, not that it is the one that others were shown: an older
+//! copy of a log is a good log. So other parties cosign its checkpoints ([`cosignature`], [`witness`]),
+//! which [`crate::witnessing`] brings about. Where they are required, no work begins before they were
+//! asked once and none when they stay away for longer than a grace period; and a log that is shown its
+//! own signature under another history refuses everything from then on.
 //!
 //! # What it never does
 //!

@@ -134,10 +134,15 @@ impl Collector {
         let settings = self.witness.settings.clone();
         let mut published = self.witness.log.published();
         // At the start nobody is left out: whoever holds more than this log must be heard.
-        let mut complete = self.round(PATIENCE, PATIENCE).await;
-        self.witness.log.witnesses_asked();
-        let mut retry = settings.interval();
+        let (mut linger, mut retry) = (PATIENCE, settings.interval());
         while self.witness.log.check().is_ok() {
+            published.borrow_and_update();
+            let complete = tokio::select! {
+                complete = self.round(PATIENCE, linger) => complete,
+                _ = &mut stopped => break,
+            };
+            self.witness.log.witnesses_asked();
+            linger = LINGER;
             let earliest = Instant::now() + settings.interval();
             let changed = async {
                 let changed = published.changed().await;
@@ -146,15 +151,14 @@ impl Collector {
             };
             retry = if complete { settings.interval() } else { (retry * 2).min(RETRY_MAX) };
             tokio::select! {
-                _ = &mut stopped => {
-                    self.round(LINGER, LINGER).await;
-                    return;
-                }
+                _ = &mut stopped => break,
                 () = sleep(if complete { settings.renewal() } else { retry }) => {}
                 goes_on = changed => if !goes_on { return },
             }
-            published.borrow_and_update();
-            complete = self.round(PATIENCE, LINGER).await;
+        }
+        // What was written last.
+        if self.witness.log.check().is_ok() {
+            self.round(LINGER, LINGER).await;
         }
     }
 
@@ -311,6 +315,10 @@ fn corrected(witness: &Witness, published: &SignedCheckpoint, thought: u64, repl
     let held = held.map_err(|_| unproven("The witness contradicts this log without proof."))?;
     let leads_there = |root: Hash| root == held.root;
     let is_ours = held.size <= published.size && leads_there(witness.log.proofs(published.size).root_at(held.size)?);
+    if !is_ours && held.size <= published.size && held.size != thought {
+        // What cannot be proved is offered all the same, so that the witness sees it too and names it.
+        return Ok(held.size);
+    }
     if !is_ours {
         return Err(Trouble::Contradicted { held: held.size, note: reply.held.clone() });
     }

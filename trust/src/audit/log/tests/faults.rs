@@ -69,7 +69,7 @@ async fn cosign(log: &AuditLog) {
     let (witness, _) = Cosigner::generate("witness.test/w1").unwrap();
     let published = log.published().borrow().clone();
     let line = witness.cosign(&published.note, 1_790_000_000).unwrap();
-    let _ = log.keep_cosigned(published.note + &line).await;
+    let _ = log.keep_cosigned(published.note + line.as_str()).await;
 }
 
 fn checkpoint(directory: &Path, key: &VerifierKey) -> Checkpoint {
