@@ -271,6 +271,9 @@ mod tests {
             let Some(end) = ends.get(whole + 1) else { continue };
             let mut zeroed = torn.to_vec();
             zeroed.resize(end - offset, 0);
+            if zeroed == journal[offset..*end] {
+                continue; // What is missing is nothing but zeros.
+            }
             let found = scan(first, &zeroed).unwrap();
             assert_eq!(found.whole_bytes, ends[whole] - offset, "zeros from {cut}");
         }

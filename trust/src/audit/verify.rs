@@ -22,6 +22,9 @@ use super::merkle::Hash;
 use super::recovery::{CHECKPOINT_FILE, VERIFIER_FILE};
 use super::tiles::{TILE_WIDTH, TileId, TileKind, TileTree, decode_hashes, narrowed, split_bundle};
 
+/// A log that is being written is read again this often until its parts fit together.
+const READ_ATTEMPTS: u32 = 8;
+
 /// How far the time of an entry may lie before that of an earlier one.
 pub const TIME_TOLERANCE_MS: i64 = 60_000;
 
@@ -166,21 +169,33 @@ pub fn verify_directory(directory: &Path) -> Result<Verified, VerifyError> {
 /// # Errors
 /// The first thing found wrong, as a [`VerifyError`] that names the entry or the tile.
 pub fn verify_directory_with(directory: &Path, key: &VerifierKey) -> Result<Verified, VerifyError> {
-    // Journal before checkpoint: of a log being written, the journal may only be the older one.
+    let mut attempt = 1;
+    let (journal, checkpoint) = loop {
+        // Of a log being written, both move on between one reading and the other.
+        match read_both(directory, key) {
+            Err(VerifyError::Truncated { .. } | VerifyError::OldCheckpoint { .. }) if attempt < READ_ATTEMPTS => {
+                attempt += 1;
+            }
+            read => break read?,
+        }
+    };
+    let (tree, story) = (TileTree::default(), Story::default());
+    Check { directory, journal, checkpoint, tree, story }.run()
+}
+
+/// The journal and the checkpoint, where they fit together.
+fn read_both(directory: &Path, key: &VerifierKey) -> Result<(Journal, Checkpoint), VerifyError> {
     let journal = journal::read(directory)?;
     let checkpoint = key.verify(&read_text(&directory.join(CHECKPOINT_FILE))?)?;
     let published = checkpoint.size;
-    let Some(journal) = journal else {
-        return Err(VerifyError::Truncated { published, held: 0 });
-    };
-    if published > journal.end() {
-        return Err(VerifyError::Truncated { published, held: journal.end() });
+    match journal {
+        None => Err(VerifyError::Truncated { published, held: 0 }),
+        Some(journal) if published > journal.end() => Err(VerifyError::Truncated { published, held: journal.end() }),
+        Some(journal) if published < journal.first => {
+            Err(VerifyError::OldCheckpoint { published, first: journal.first })
+        }
+        Some(journal) => Ok((journal, checkpoint)),
     }
-    if published < journal.first {
-        return Err(VerifyError::OldCheckpoint { published, first: journal.first });
-    }
-    let (tree, story) = (TileTree::default(), Story::default());
-    Check { directory, journal, checkpoint, tree, story }.run()
 }
 
 fn unreadable(path: &Path, cause: &io::Error) -> VerifyError {
