@@ -2,8 +2,9 @@
 
 use std::{env, error::Error, path::PathBuf};
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "sallyport/audit/v1/audit.proto",
+    "sallyport/audit/v1/witness.proto",
     "sallyport/common/v1/common.proto",
     "sallyport/gateway/v1/gateway.proto",
     "sallyport/node/v1/node.proto",

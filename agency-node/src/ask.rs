@@ -59,9 +59,10 @@ pub(crate) async fn ask(node: Arc<Node>, peer: SpiffeId, asked: Asked, events: E
     let range_bits = looked_up.as_ref().map(|looked_up| looked_up.range_bits);
     let completes = asked.completes.as_ref().map(|kept| kept.id);
     let written = write(&node, &agreed, asker, question, looked_up.as_ref(), completes);
+    let id = written.as_ref().ok().map(WrittenQuestion::id);
     let act = Act::by(&peer, action.as_str(), &resource)
         .because(&question.purpose, &question.case_number, &question.reason)
-        .about(written.as_ref().ok().map(WrittenQuestion::id));
+        .about(id);
     let mut trail = node.guard.begin(act).await?;
     let worked = tokio::select! {
         worked = answer(&node, &mut trail, &request, question, written, looked_up, &events) => worked,
@@ -74,7 +75,10 @@ pub(crate) async fn ask(node: Arc<Node>, peer: SpiffeId, asked: Asked, events: E
         Err(refusal) => Err(refusal),
     };
     let shown = shown.map(|answer| patterns::above_minimum(pattern.as_ref(), &mut trail, answer));
-    trail.complete(shown.as_ref().err()).await?;
+    let place = trail.complete(shown.as_ref().err()).await?;
+    if let Some(id) = id {
+        node.receipts.keep(id, &peer, place, node.clock.now_ms());
+    }
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let shown = DeskAnswer { elapsed_ms, ..shown? };
     let _ = events.send(Ok(DeskAskEvent { event: Some(desk_ask_event::Event::Answer(shown)) })).await;

@@ -9,6 +9,7 @@ use sallyport_trust::{
     auditing::Auditor,
     identity::{ConnectSettings, Limits, TlsFiles},
     policy::{PolicySettings, PolicySettingsError},
+    witnessing::{WitnessError, WitnessSettings},
 };
 use serde::Deserialize;
 
@@ -49,6 +50,9 @@ pub struct Config {
     /// How the gateway is connected to.
     #[serde(default)]
     pub connect: ConnectSettings,
+    /// Who cosigns this node's audit log.
+    #[serde(default)]
+    pub witnesses: WitnessSettings,
     /// The agency's people, by the name in their certificates.
     #[serde(default)]
     pub person: Vec<Person>,
@@ -133,6 +137,9 @@ pub enum ConfigError {
     /// What is said of the policy cannot be.
     #[error("[policy]: {0}")]
     Policy(#[from] PolicySettingsError),
+    /// A setting of the audit log's witnesses is out of range.
+    #[error("[witnesses]: {0}")]
+    Witnesses(#[from] WitnessError),
     /// The members are not what they must be.
     #[error("[federation] members: name each agency once, at least two, and {0} among them")]
     Members(String),
@@ -185,6 +192,8 @@ impl Config {
         if members.len() != named || named < 2 || !members.contains(&self.agency) {
             return Err(ConfigError::Members(self.agency.clone()));
         }
+        // Every other member, and the gateway.
+        self.witnesses.validate(named)?;
         let mut names = std::collections::BTreeSet::new();
         if let Some(twice) = self.person.iter().find(|person| !names.insert(&person.name)) {
             return Err(ConfigError::PersonTwice(twice.name.clone()));

@@ -32,12 +32,14 @@ mod node;
 mod patterns;
 mod period;
 pub mod pseudonym;
+mod receipt;
 mod resolve;
 mod reveal;
 mod rpc;
 mod run;
 mod secret;
 mod settle;
+mod witness;
 
 pub use budget::Budget;
 pub use config::{Config, ConfigError};

@@ -15,6 +15,7 @@ use sallyport_trust::{
     identity::{Identity, Role, SpiffeId},
     policy::attribute,
     question::{AGE_MAX_MS, Asker, LocatorRange, QuestionId, ReplayGuard},
+    witnessing::Witness,
 };
 use tonic::transport::Channel;
 
@@ -32,6 +33,7 @@ use crate::{
         tagging::Tagger,
     },
     patterns::PatternStore,
+    receipt::Receipts,
     reveal::Revealing,
 };
 
@@ -42,6 +44,8 @@ pub(crate) struct Node {
     pub(crate) identity: Arc<Identity>,
     pub(crate) guard: Guard,
     pub(crate) clock: Clock,
+    pub(crate) witness: Arc<Witness>,
+    pub(crate) receipts: Receipts,
     pub(crate) gateway: FederationClient<Channel>,
     pub(crate) holdings: Holdings,
     pub(crate) patterns: PatternStore,
@@ -90,6 +94,7 @@ impl Node {
         config: Config,
         identity: Arc<Identity>,
         guard: Guard,
+        witness: Arc<Witness>,
         gateway: FederationClient<Channel>,
         state: State,
     ) -> Self {
@@ -101,6 +106,8 @@ impl Node {
             identity,
             guard,
             clock,
+            witness,
+            receipts: Receipts::default(),
             gateway,
             holdings: state.holdings,
             patterns: state.patterns,

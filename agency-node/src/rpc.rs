@@ -10,9 +10,9 @@ use sallyport_proto::{
         AccountRequest, AccountResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse,
         DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse,
         DisclosuresRequest, DisclosuresResponse, EpochGreeting, HeldQuestionsRequest, HeldQuestionsResponse,
-        PublishPatternRequest, PublishPatternResponse, ReadinessRequest, ReadinessResponse, ReleaseRequest,
-        ReleaseResponse, ReleasesRequest, ReleasesResponse, RevealRequest, RevealResponse, SignedMessage,
-        contribution_server::Contribution, desk_server::Desk,
+        PublishPatternRequest, PublishPatternResponse, ReadinessRequest, ReadinessResponse, ReceiptRequest,
+        ReceiptResponse, ReleaseRequest, ReleaseResponse, ReleasesRequest, ReleasesResponse, RevealRequest,
+        RevealResponse, SignedMessage, contribution_server::Contribution, desk_server::Desk,
     },
 };
 use sallyport_trust::{
@@ -34,7 +34,7 @@ use crate::{
     linkage::evaluate,
     node::Node,
     patterns::{self, WantedPattern},
-    reveal,
+    receipt, reveal, witness,
 };
 
 /// Messages of a stream that may wait for their reader.
@@ -96,6 +96,7 @@ async fn deliver(node: &Node, peer: SpiffeId, message: DeliverRequest) -> Result
         RelayKind::Epoch => (Action::Agree, "epoch"),
         RelayKind::Evaluate => (Action::Evaluate, "tags"),
         RelayKind::ReleaseStatus => (Action::Catalog, "held questions"),
+        RelayKind::Witness => return witness::carried(node, &peer, &message).await,
         RelayKind::Unspecified => {
             return Err(Refusal::bad_input("relay_kind", "The carried message is of no known kind."));
         }
@@ -195,6 +196,12 @@ impl Desk for DeskService {
     async fn disclosures(&self, request: Request<DisclosuresRequest>) -> Result<Response<DisclosuresResponse>, Status> {
         let peer = peer(&request)?;
         Ok(Response::new(disclosure::show(&self.0, peer, request.into_inner()).await?))
+    }
+
+    async fn receipt(&self, request: Request<ReceiptRequest>) -> Result<Response<ReceiptResponse>, Status> {
+        let peer = peer(&request)?;
+        let receipt = receipt::receipt(&self.0, peer, &request.into_inner().question_id).await?;
+        Ok(Response::new(ReceiptResponse { receipt }))
     }
 
     async fn readiness(&self, request: Request<ReadinessRequest>) -> Result<Response<ReadinessResponse>, Status> {

@@ -5,6 +5,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use sallyport_proto::{
     FILE_DESCRIPTOR_SET,
+    audit::v1::witness_client::WitnessClient,
     gateway::v1::federation_client::FederationClient,
     node::v1::{contribution_server::ContributionServer, desk_server::DeskServer},
 };
@@ -17,6 +18,7 @@ use sallyport_trust::{
     policy::{PolicyError, PolicySource},
     policy_life::{self, OpenError, Watch},
     serve::{ServeError, Services, serve},
+    witnessing::{self, Witness},
 };
 use tokio::net::TcpListener;
 
@@ -31,6 +33,7 @@ use crate::{
     patterns::PatternStore,
     rpc::{ContributionService, DeskService},
     settle::settle,
+    witness::{self, ThroughGateway},
 };
 
 /// Why a node did not start, or ended.
@@ -102,6 +105,8 @@ pub async fn run(
     }
     let federation = &identity.id().federation;
     let audit = AuditLog::open(&audit_log(&config), &format!("{federation}/{}", config.agency), clock.clone())?;
+    let (parties, memory) = (witness::parties(&config, federation), config.state.join("witness"));
+    let witness = Witness::open(&identity, &audit, &memory, &parties, &config.witnesses, clock.clone())?;
     let record = config.state.join("policy.json");
     let source = PolicySource::configured(&config.policies, &config.policy, &config.agency, record, identity.clone());
     let policy = policy_life::open(source, &audit, identity.id()).await.map_err(|error| match error {
@@ -111,13 +116,15 @@ pub async fn run(
     let policy = Arc::new(policy);
     let policy_watch = Watch::begin(policy.clone(), audit.clone(), identity.id().clone(), &config.policy)
         .map_err(RunError::Signals)?;
-    let node = Arc::new(open(&config, &identity, Guard::new(policy, audit, clock))?);
+    let (node, witnesses) = open(&config, &identity, Guard::new(policy, audit, clock), witness)?;
+    let node = Arc::new(node);
     let listener = TcpListener::bind(&config.listen)
         .await
         .map_err(|source| RunError::Listen { address: config.listen.clone(), source })?;
     if let Ok(address) = listener.local_addr() {
         listening(address);
     }
+    let collecting = witnessing::collect(&node.witness, witnesses);
     let settling = tokio::spawn(settle(node.clone()));
     let housekeeping = tokio::spawn(keep_house(node.clone()));
     let message_bytes = config.limits.message_bytes;
@@ -130,8 +137,16 @@ pub async fn run(
     let services = Services {
         routes: tonic::service::Routes::new(contribution)
             .add_service(desk)
-            .add_service(AuditService::server(auditing, message_bytes)),
-        names: ["sallyport.node.v1.Contribution", "sallyport.node.v1.Desk", auditing::NAME].map(str::to_owned).into(),
+            .add_service(AuditService::server(auditing, message_bytes))
+            .add_service(witnessing::rpc::service(node.witness.clone(), message_bytes)),
+        names: [
+            "sallyport.node.v1.Contribution",
+            "sallyport.node.v1.Desk",
+            auditing::NAME,
+            witnessing::rpc::SERVICE_NAME,
+        ]
+        .map(str::to_owned)
+        .into(),
         file_descriptor_set: FILE_DESCRIPTOR_SET,
     };
     let connections = Connections::new(&config.limits);
@@ -139,12 +154,19 @@ pub async fn run(
     settling.abort();
     policy_watch.end().await;
     housekeeping.abort();
-    node.guard.close().await?;
+    let closed = node.guard.close().await;
+    collecting.end().await;
+    closed?;
     served?;
     Ok(())
 }
 
-fn open(config: &Config, identity: &Arc<Identity>, guard: Guard) -> Result<Node, RunError> {
+fn open(
+    config: &Config,
+    identity: &Arc<Identity>,
+    guard: Guard,
+    witness: Arc<Witness>,
+) -> Result<(Node, ThroughGateway), RunError> {
     let federation = identity.id().federation.clone();
     let terms = Terms {
         federation: federation.clone(),
@@ -162,8 +184,11 @@ fn open(config: &Config, identity: &Arc<Identity>, guard: Guard) -> Result<Node,
     };
     let gateway_id = SpiffeId { federation, role: Role::Gateway };
     let channel = connect(identity, &config.gateway, &gateway_id, &config.connect)?;
+    let gateway_witness = WitnessClient::new(channel.clone()).max_decoding_message_size(config.limits.message_bytes);
     let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
-    Ok(Node::new(config.clone(), identity.clone(), guard, gateway, state))
+    let witnesses = ThroughGateway { witness: gateway_witness, relay: gateway.clone() };
+    let node = Node::new(config.clone(), identity.clone(), guard, witness, gateway, state);
+    Ok((node, witnesses))
 }
 
 fn audit_log(config: &Config) -> PathBuf {

@@ -15,7 +15,7 @@ use sallyport_trust::{
     question::{Question, QuestionFile, parse_question},
 };
 
-use crate::{answer, desk::Desk, failure::Failure, people::As, terminal};
+use crate::{answer, desk::Desk, failure::Failure, people::As, receipt, terminal};
 
 /// Bytes of a question file or a list of identifiers, at most.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
     who: As,
     #[command(flatten)]
     lookup: lookup::LookUpArguments,
+    /// Save proof that the question stands in the node's audit log, for `sallyport audit check-receipt`.
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     /// One JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -58,20 +61,27 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         (None, None) => Asked::LookUp(arguments.lookup.without_file()?),
     };
     let mut desk = Desk::of(&arguments.who.person()?)?;
-    match asked {
-        Asked::Held(id) => show(arguments.json, |progress| desk.complete(&id, progress)).await,
+    let question_id = match asked {
+        Asked::Held(id) => show(arguments.json, |progress| desk.complete(&id, progress)).await?,
         Asked::Question(question, lookup) => {
-            show(arguments.json, |progress| desk.ask(&question, lookup, progress)).await
+            show(arguments.json, |progress| desk.ask(&question, lookup, progress)).await?
         }
         Asked::LookUp(lookup) => {
             let (question, lookup) = lookup.question(&desk.catalog().await?)?;
-            show(arguments.json, |progress| desk.ask(&question, lookup, progress)).await
+            show(arguments.json, |progress| desk.ask(&question, lookup, progress)).await?
         }
+    };
+    match &arguments.receipt {
+        Some(file) => receipt::save(&mut desk, &question_id, file).await,
+        None => Ok(()),
     }
 }
 
-/// Waits for an answer while its progress is shown, then shows it.
-pub(crate) async fn show<F>(json: bool, ask: impl FnOnce(Box<dyn FnMut(&Progress) + Send>) -> F) -> Result<(), Failure>
+/// Waits for an answer while its progress is shown, then shows it; the question's id.
+pub(crate) async fn show<F>(
+    json: bool,
+    ask: impl FnOnce(Box<dyn FnMut(&Progress) + Send>) -> F,
+) -> Result<String, Failure>
 where
     F: Future<Output = Result<DeskAnswer, Refusal>>,
 {
@@ -90,7 +100,7 @@ where
     } else {
         answer::print(&answer);
     }
-    Ok(())
+    Ok(answer.question_id)
 }
 
 /// A file that a person names, as text.

@@ -1,14 +1,17 @@
 //! A person's own node, as the command line speaks with it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sallyport_proto::{
     gateway::v1::{NodeCatalog, Progress},
     node::v1::{
         AskPattern, DeskAnswer, DeskAskRequest, DeskCatalogRequest, DisclosuresRequest, DisclosuresResponse,
         HeldQuestion, HeldQuestionsRequest, OwnHeldQuestion, PublishPatternRequest, PublishPatternResponse,
-        ReadinessRequest, ReadinessResponse, ReleaseRequest, ReleasesRequest, ReleasesResponse, desk_ask_event::Event,
-        desk_client::DeskClient,
+        ReadinessRequest, ReadinessResponse, ReceiptRequest, ReleaseRequest, ReleasesRequest, ReleasesResponse,
+        desk_ask_event::Event, desk_client::DeskClient,
     },
 };
 use sallyport_trust::{
@@ -31,6 +34,9 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) fn identity(person: &Person) -> Result<Arc<Identity>, Failure> {
     Identity::load(&person.tls, Clock::system()).map_err(|error| Failure::input("identity", error.to_string()))
 }
+
+/// How long a receipt is waited for; each call waits a while at the node.
+const RECEIPT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection to a person's node.
 pub(crate) struct Desk(DeskClient<Channel>);
@@ -130,6 +136,18 @@ impl Desk {
     pub(crate) async fn disclosures(&mut self, request: DisclosuresRequest) -> Result<DisclosuresResponse, Refusal> {
         let answer = self.0.disclosures(request).await.map_err(|status| refusal_of(&status))?;
         Ok(answer.into_inner())
+    }
+
+    /// The receipt of an answer, which takes until witnesses have cosigned it.
+    pub(crate) async fn receipt(&mut self, question_id: &str) -> Result<String, Refusal> {
+        let until = Instant::now() + RECEIPT_PATIENCE;
+        loop {
+            let answer = self.0.receipt(ReceiptRequest { question_id: question_id.to_owned() }).await;
+            match answer.map_err(|status| refusal_of(&status)) {
+                Err(refusal) if refusal.reason == "receipt_not_ready" && Instant::now() < until => {}
+                answer => return Ok(answer?.into_inner().receipt),
+            }
+        }
     }
 
     /// How far the node is.

@@ -18,6 +18,7 @@ mod held;
 mod pattern;
 mod people;
 mod policy;
+mod receipt;
 mod release;
 mod sample;
 mod serve;

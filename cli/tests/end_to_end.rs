@@ -22,5 +22,9 @@ mod patterns;
 mod persons;
 #[path = "end_to_end/policy.rs"]
 mod policy;
+#[path = "end_to_end/receipts.rs"]
+mod receipts;
 #[path = "end_to_end/relations.rs"]
 mod relations;
+#[path = "end_to_end/witnesses.rs"]
+mod witnesses;

@@ -9,6 +9,7 @@ use sallyport_trust::{
     auditing::Auditor,
     identity::{ConnectSettings, Limits, TlsFiles},
     policy::{PolicySettings, PolicySettingsError},
+    witnessing::{WitnessError, WitnessSettings},
 };
 use serde::Deserialize;
 
@@ -33,6 +34,9 @@ pub struct Config {
     /// How nodes are connected to.
     #[serde(default)]
     pub connect: ConnectSettings,
+    /// Who cosigns this gateway's audit log.
+    #[serde(default)]
+    pub witnesses: WitnessSettings,
     /// The nodes of the federation.
     pub node: Vec<NodeAddress>,
     /// Auditors of whom the gateway knows more than their name.
@@ -75,6 +79,9 @@ pub enum ConfigError {
     /// What is said of the policy cannot be.
     #[error("[policy]: {0}")]
     Policy(#[from] PolicySettingsError),
+    /// A setting of the audit log's witnesses is out of range.
+    #[error("[witnesses]: {0}")]
+    Witnesses(#[from] WitnessError),
     /// An agency stands in the file twice.
     #[error("[[node]] names the agency {0} twice: keep one")]
     TwiceNamed(String),
@@ -96,6 +103,7 @@ impl Config {
         config.anchor(path.parent().unwrap_or(Path::new(".")));
         config.limits.validate()?;
         config.policy.validate(None)?;
+        config.witnesses.validate(config.node.len())?;
         let mut agencies = BTreeSet::new();
         if let Some(twice) = config.node.iter().find(|node| !agencies.insert(&node.agency)) {
             return Err(ConfigError::TwiceNamed(twice.agency.clone()));

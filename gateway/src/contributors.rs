@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sallyport_proto::node::v1::contribution_client::ContributionClient;
+use sallyport_proto::{audit::v1::witness_client::WitnessClient, node::v1::contribution_client::ContributionClient};
 use sallyport_trust::{
     error::{Kind, Refusal},
     identity::{Identity, IdentityError, Role, SpiffeId, connect},
@@ -15,7 +15,15 @@ use crate::Config;
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Clients of all nodes, by agency.
-pub(crate) struct Contributors(BTreeMap<String, ContributionClient<Channel>>);
+#[derive(Clone)]
+pub(crate) struct Contributors(BTreeMap<String, Clients>);
+
+/// What one node offers to the gateway, over one channel.
+#[derive(Clone)]
+struct Clients {
+    contribution: ContributionClient<Channel>,
+    witness: WitnessClient<Channel>,
+}
 
 impl Contributors {
     /// Prepares a channel to each node; nothing is sent before its first use.
@@ -26,8 +34,9 @@ impl Contributors {
                 role: Role::Node { agency: node.agency.clone() },
             };
             let channel = connect(identity, &node.address, &expected, &config.connect)?;
-            let client = ContributionClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-            Ok((node.agency.clone(), client))
+            let witness = WitnessClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+            let contribution = ContributionClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+            Ok((node.agency.clone(), Clients { contribution, witness }))
         });
         clients.collect::<Result<_, _>>().map(Self)
     }
@@ -37,7 +46,19 @@ impl Contributors {
     /// # Errors
     /// `agency_unknown` when the federation has no such node.
     pub(crate) fn of(&self, agency: &str) -> Result<ContributionClient<Channel>, Refusal> {
-        self.0.get(agency).cloned().ok_or_else(|| {
+        self.clients(agency).map(|clients| clients.contribution.clone())
+    }
+
+    /// The same node as witness of the gateway's audit log.
+    ///
+    /// # Errors
+    /// `agency_unknown` when the federation has no such node.
+    pub(crate) fn witness(&self, agency: &str) -> Result<WitnessClient<Channel>, Refusal> {
+        self.clients(agency).map(|clients| clients.witness.clone())
+    }
+
+    fn clients(&self, agency: &str) -> Result<&Clients, Refusal> {
+        self.0.get(agency).ok_or_else(|| {
             Refusal::new(
                 Kind::NotFound,
                 "agency_unknown",
@@ -48,6 +69,6 @@ impl Contributors {
 
     /// All agencies with their clients.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, ContributionClient<Channel>)> {
-        self.0.iter().map(|(agency, client)| (agency.as_str(), client.clone()))
+        self.0.iter().map(|(agency, clients)| (agency.as_str(), clients.contribution.clone()))
     }
 }

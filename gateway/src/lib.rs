@@ -15,6 +15,7 @@ mod relay;
 mod rpc;
 mod run;
 mod streams;
+mod witness;
 
 pub use config::{Config, NodeAddress};
 pub use run::{RunError, run};

@@ -15,10 +15,11 @@ use sallyport_trust::{
     policy_life::{self, OpenError, Watch},
     question::ReplayGuard,
     serve::{ServeError, Services, serve},
+    witnessing::{self, Witness},
 };
 use tokio::net::TcpListener;
 
-use crate::{Config, contributors::Contributors, rpc::FederationService};
+use crate::{Config, contributors::Contributors, rpc::FederationService, witness};
 
 /// Everything that a question's way through the gateway needs.
 pub(crate) struct Gateway {
@@ -26,6 +27,7 @@ pub(crate) struct Gateway {
     pub(crate) guard: Guard,
     pub(crate) contributors: Contributors,
     pub(crate) replays: ReplayGuard,
+    pub(crate) witness: Arc<Witness>,
     pub(crate) clock: Clock,
 }
 
@@ -96,6 +98,9 @@ pub async fn run(
         return Err(RunError::WrongRole(identity.id().clone()));
     }
     let audit = AuditLog::open(&config.audit, &format!("{}/gateway", identity.id().federation), clock.clone())?;
+    let parties = witness::parties(&config, &identity.id().federation);
+    let memory = config.audit.join("witness");
+    let witness = Witness::open(&identity, &audit, &memory, &parties, &config.witnesses, clock.clone())?;
     let source =
         PolicySource::configured(&config.policies, &config.policy, "gateway", config.policy_record(), identity.clone());
     let policy = policy_life::open(source, &audit, identity.id()).await.map_err(|error| match error {
@@ -110,6 +115,7 @@ pub async fn run(
         guard: Guard::new(policy, audit, clock.clone()),
         replays: ReplayGuard::new(clock.now_ms()),
         identity: identity.clone(),
+        witness,
         clock,
     });
     let listener = TcpListener::bind(&config.listen)
@@ -124,14 +130,20 @@ pub async fn run(
     let auditing = Auditing::new(gateway.guard.clone(), &config.audit, owner, owner, config.auditor.clone());
     let services = Services {
         routes: tonic::service::Routes::new(service)
-            .add_service(AuditService::server(auditing, config.limits.message_bytes)),
-        names: vec!["sallyport.gateway.v1.Federation".to_owned(), auditing::NAME.to_owned()],
+            .add_service(AuditService::server(auditing, config.limits.message_bytes))
+            .add_service(witnessing::rpc::service(gateway.witness.clone(), config.limits.message_bytes)),
+        names: ["sallyport.gateway.v1.Federation", auditing::NAME, witnessing::rpc::SERVICE_NAME]
+            .map(str::to_owned)
+            .into(),
         file_descriptor_set: FILE_DESCRIPTOR_SET,
     };
+    let collecting = witnessing::collect(&gateway.witness, witness::ToNodes(gateway.contributors.clone()));
     let connections = Connections::new(&config.limits);
     let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
     policy_watch.end().await;
-    gateway.guard.close().await?;
+    let closed = gateway.guard.close().await;
+    collecting.end().await;
+    closed?;
     served?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Generated types stop at the edge of a process: only files named `rpc` and `client` use them.
 #![allow(missing_docs, unreachable_pub, clippy::all)]
 
-/// The service for auditors.
+/// The service for auditors, and what parties say to each other about their audit logs.
 pub mod audit {
     pub mod v1 {
         tonic::include_proto!("sallyport.audit.v1");

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    audit::{AuditError, AuditLog, Completion, Decision as Recorded, OpenEntry, Opening, Outcome, Ruling},
+    audit::{AuditError, AuditLog, Completion, Decision as Recorded, OpenEntry, Opening, Outcome, Place, Ruling},
     clock::Clock,
     error::{Kind, Refusal},
     identity::SpiffeId,
@@ -108,7 +108,7 @@ impl Guard {
     /// Opens an audit entry; it is durable when this returns.
     ///
     /// # Errors
-    /// `audit_unavailable`: nothing may be done.
+    /// `audit_unavailable`, `audit_contradicted` or `witnesses_away`: nothing may be done.
     pub async fn begin(&self, act: Act) -> Result<Trail, Refusal> {
         let entry = self.audit.begin(act.0).await.map_err(unavailable)?;
         Ok(Trail { entry, ruling: None, decided_on: BTreeMap::new(), counts: BTreeMap::new(), detail: None })
@@ -213,18 +213,18 @@ impl Trail {
         self.detail = Some(detail.to_owned());
     }
 
-    /// Completes the entry; durable when this returns. Only then may an answer leave.
+    /// Completes the entry; durable when this returns, with its place in the log. Only then may an answer
+    /// leave.
     ///
     /// # Errors
     /// `audit_unavailable`: the answer must not leave.
-    pub async fn complete(self, refusal: Option<&Refusal>) -> Result<(), Refusal> {
+    pub async fn complete(self, refusal: Option<&Refusal>) -> Result<Place, Refusal> {
         let mut completion = Completion::new(refusal.map_or(Outcome::Answered, outcome));
         completion.ruling = self.ruling;
         completion.decided_on = self.decided_on;
         completion.counts = self.counts;
         completion.detail = refusal.map(|refusal| refusal.reason.clone()).or(self.detail);
-        self.entry.complete(completion).await.map_err(unavailable)?;
-        Ok(())
+        self.entry.complete(completion).await.map_err(unavailable)
     }
 }
 
@@ -239,10 +239,22 @@ fn outcome(refusal: &Refusal) -> Outcome {
 }
 
 pub(crate) fn unavailable(error: AuditError) -> Refusal {
-    tracing::error!(%error, "the audit log cannot be written");
-    Refusal::new(
-        Kind::Unavailable,
-        "audit_unavailable",
-        "Nothing can be done here while the audit log cannot be written; its operator must see to it.",
-    )
+    tracing::error!(%error, "no audit entry, no action");
+    let (reason, message) = match error {
+        AuditError::Contradicted { .. } | AuditError::Replaced { .. } => (
+            "audit_contradicted",
+            "Nothing can be done here: witnesses hold proof that this party's audit log is not what it was. Its \
+             operator must put back the newest copy of it.",
+        ),
+        AuditError::WitnessesAway { .. } => (
+            "witnesses_away",
+            "Nothing can be done here until others witness this party's audit log again; its operator must see to \
+             the connection.",
+        ),
+        _ => (
+            "audit_unavailable",
+            "Nothing can be done here while the audit log cannot be written; its operator must see to it.",
+        ),
+    };
+    Refusal::new(Kind::Unavailable, reason, message)
 }

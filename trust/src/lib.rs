@@ -12,4 +12,6 @@ pub mod observe;
 pub mod policy;
 pub mod policy_life;
 pub mod question;
+pub mod receipt;
 pub mod serve;
+pub mod witnessing;

@@ -14,7 +14,7 @@ mod verify;
 use sallyport_trust::audit::{action::RecordedAction, query::outcome_word};
 use serde_json::{Value, json};
 
-use crate::{failure::Failure, people::As};
+use crate::{failure::Failure, people::As, receipt};
 use remote::RemoteLog;
 
 /// Arguments of `sallyport audit`.
@@ -36,6 +36,8 @@ enum Command {
     Report(report::Arguments),
     /// Recompute every hash of a log and check its signed checkpoint.
     Verify(verify::Arguments),
+    /// Check a receipt offline, and say what it proves.
+    CheckReceipt(receipt::Arguments),
 }
 
 /// Runs the command.
@@ -46,6 +48,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Export(arguments) => export::run(arguments).await,
         Command::Report(arguments) => report::run(arguments).await,
         Command::Verify(arguments) => verify::run(arguments).await,
+        Command::CheckReceipt(arguments) => receipt::check(&arguments),
     }
 }
 

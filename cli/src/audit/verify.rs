@@ -1,9 +1,10 @@
-//! `sallyport audit verify`: checks an audit log from its files alone, or has a party check its own.
+//! `sallyport audit verify`: checks audit logs from their files alone, copies of one log also against each
+//! other, or has a party check its own.
 
 use std::path::PathBuf;
 
 use sallyport_trust::{
-    audit::{Verified, verify_directory},
+    audit::{Verified, is_one_history, verify_directory},
     auditing::Verification,
 };
 use serde_json::json;
@@ -43,10 +44,35 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             Verification::Broken(problem) => Err(broken(&arguments.at, &problem)),
         };
     }
+    let mut copies: Vec<(&PathBuf, Verified)> = Vec::new();
     for directory in &arguments.directories {
         let name = directory.display().to_string();
         let verified = verify_directory(directory).map_err(|error| broken(&name, &error))?;
         tell("directory", &name, &verified, arguments.json);
+        copies.push((directory, verified));
+        compare(&copies)?;
+    }
+    Ok(())
+}
+
+/// Compares the newest copy with those of the same log before it.
+fn compare(copies: &[(&PathBuf, Verified)]) -> Result<(), Failure> {
+    let Some(((directory, verified), before)) = copies.split_last() else { return Ok(()) };
+    for (other, earlier) in before.iter().filter(|(_, earlier)| earlier.origin == verified.origin) {
+        let one = is_one_history((directory, verified), (other, earlier))
+            .map_err(|error| broken(&directory.display().to_string(), &error))?;
+        if !one {
+            return Err(Failure::check(
+                "audit_logs_differ",
+                format!(
+                    "{} and {} are signed by {} and contradict each other. Keep both: together they prove that its \
+                     owner has shown two histories",
+                    other.display(),
+                    directory.display(),
+                    verified.origin
+                ),
+            ));
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Every figure stands beside the limit that the project promises and beside what the machine could
 //! do at best, measured in the same run: ratios survive a noisy machine, seconds do not.
 
+mod audit;
 mod behaviour;
 mod data;
 mod join;
@@ -23,6 +24,8 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum What {
+    /// How fast entries of the audit log become durable.
+    Audit(audit::Arguments),
     /// Tagging, the join over all subjects, and look-ups.
     Join(join::Arguments),
     /// A relation in time between the events of two agencies.
@@ -36,6 +39,7 @@ enum What {
 /// Measures.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.what {
+        What::Audit(arguments) => audit::run(arguments).await,
         What::Join(arguments) => join::run(arguments).await,
         What::Relation(arguments) => relation::run(arguments).await,
         What::Behaviour(arguments) => behaviour::run(arguments).await,

@@ -2,15 +2,16 @@
 
 use sallyport_proto::{
     audit::v1::{
-        ExportRequest, Filter, ReportRequest, SearchRequest, ShowRequest, VerifyRequest, audit_client::AuditClient,
-        show_request::Wanted,
+        AddCheckpointRequest, ExportRequest, Filter, ReportRequest, SearchRequest, ShowRequest, VerifyRequest,
+        audit_client::AuditClient, show_request::Wanted, witness_client::WitnessClient,
     },
     common::v1::SignedQuestion,
     gateway::v1::{AskRequest, CatalogRequest, RelayRequest, federation_client::FederationClient},
     node::v1::{
         AccountRequest, ContributeRequest, DeliverRequest, DescribeRequest, DeskAskRequest, DeskCatalogRequest,
-        DisclosuresRequest, HeldQuestionsRequest, PublishPatternRequest, ReadinessRequest, Refuse, ReleaseRequest,
-        ReleasesRequest, contribution_client::ContributionClient, desk_client::DeskClient, release_request,
+        DisclosuresRequest, HeldQuestionsRequest, PublishPatternRequest, ReadinessRequest, ReceiptRequest, Refuse,
+        ReleaseRequest, ReleasesRequest, contribution_client::ContributionClient, desk_client::DeskClient,
+        release_request,
     },
 };
 use sallyport_trust::{
@@ -80,6 +81,7 @@ async fn at_the_desk(channel: Channel) -> Vec<String> {
         reason(client.releases(ReleasesRequest::default()).await),
         reason(client.release(refuse).await),
         reason(client.disclosures(DisclosuresRequest::default()).await),
+        reason(client.receipt(ReceiptRequest { question_id: "00".repeat(32) }).await),
     ]
 }
 
@@ -103,6 +105,36 @@ async fn a_node_contributes_to_nobody_but_the_gateway() {
     node.is_well();
 }
 
+async fn at_the_witness(channel: Channel) -> String {
+    reason(WitnessClient::new(channel).add_checkpoint(AddCheckpointRequest::default()).await)
+}
+
+#[tokio::test]
+async fn nobody_is_witnessed_but_the_parties_of_the_federation() {
+    let world = World::new();
+    let (mut gateway, mut node) = (world.lone_gateway(""), world.lone_node(""));
+    for who in ["agency-hsi-user-rivera", "auditor-chen", "partner-acme-feed"] {
+        assert_eq!(at_the_witness(world.channel(who, &gateway)).await, "wrong_role", "{who}");
+        assert_eq!(at_the_witness(world.channel(who, &node)).await, "wrong_role", "{who}");
+    }
+    // Nobody is their own witness, and a node that the gateway does not know is no party.
+    assert_eq!(at_the_witness(world.channel("gateway", &gateway)).await, "wrong_role");
+    assert_eq!(at_the_witness(world.channel("agency-cbp-node", &gateway)).await, "wrong_role");
+    assert_eq!(at_the_witness(world.channel("agency-hsi-node", &node)).await, "wrong_role");
+    assert_eq!(at_the_witness(world.channel("agency-hsi-node", &gateway)).await, "audit_keys_unusable");
+    let mut contribution = ContributionClient::new(world.channel("gateway", &node));
+    for (from, payload, expected) in [
+        ("zoll", Vec::new(), "wrong_role"),
+        ("hsi", Vec::new(), "wrong_role"),
+        ("cbp", vec![0xff; 9], "relay_unreadable"),
+    ] {
+        let carried = DeliverRequest { from: from.to_owned(), kind: 4, payload };
+        assert_eq!(reason(contribution.deliver(carried).await), expected, "{from}");
+    }
+    gateway.is_well();
+    node.is_well();
+}
+
 #[tokio::test]
 async fn a_desk_serves_nobody_but_the_agencys_own_people() {
     let world = World::new();
@@ -118,7 +150,7 @@ async fn a_desk_serves_nobody_but_the_agencys_own_people() {
         ("agency-hsi-user-nobody", "person_unknown"),
     ];
     for (who, expected) in strangers {
-        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 8], "{who}");
+        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 9], "{who}");
     }
     node.is_well();
 }

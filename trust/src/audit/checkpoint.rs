@@ -12,22 +12,14 @@
 //! passed over, as the format demands, so that witnesses may add theirs to the same note; one by a
 //! known key that does not verify spoils the whole note.
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::merkle::{Hash, sha256};
-
-/// The longest note that is read, in bytes; room for far more signatures than the 16 that every
-/// verifier must accept.
-pub const NOTE_LIMIT_BYTES: usize = 64 * 1024;
-
-/// The longest key name or origin, in bytes.
-pub const NAME_LIMIT_BYTES: usize = 255;
+use super::merkle::Hash;
+use super::note::{self, NAME_LIMIT_BYTES, NamedKey, Note};
 
 const ED25519_TYPE: u8 = 0x01;
-const SIGNATURE_PREFIX: &str = "\u{2014} ";
 
 /// Why a checkpoint or a key was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +80,7 @@ impl Checkpoint {
     }
 
     /// Reads the text that is signed. Extension lines are passed over.
-    fn from_body(body: &str) -> Result<Self, CheckpointError> {
+    pub(super) fn from_body(body: &str) -> Result<Self, CheckpointError> {
         let malformed = |problem| CheckpointError::Malformed { problem };
         let mut lines = body.strip_suffix('\n').ok_or(malformed("no final newline"))?.split('\n');
         let mut line = || lines.next().filter(|line| !line.is_empty());
@@ -108,53 +100,37 @@ impl Checkpoint {
     }
 }
 
-/// One signature line of a note.
-struct SignatureLine<'a> {
-    name: &'a str,
-    /// Key id and signature.
-    bytes: Vec<u8>,
+/// A checkpoint under its signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedCheckpoint {
+    /// Number of entries.
+    pub size: u64,
+    /// The signed note.
+    pub note: String,
 }
 
-/// Splits a note into the signed text and its signature lines.
-fn split_note(note: &str) -> Result<(&str, Vec<SignatureLine<'_>>), CheckpointError> {
-    let malformed = |problem| CheckpointError::Malformed { problem };
-    if note.len() > NOTE_LIMIT_BYTES {
-        return Err(malformed("longer than 64 KiB"));
+impl SignedCheckpoint {
+    /// Whether this is `first` with more signatures after its own.
+    pub(super) fn continues(&self, first: &Self) -> bool {
+        self.note.starts_with(&first.note)
     }
-    if note.bytes().any(|byte| byte < 0x20 && byte != b'\n') {
-        return Err(malformed("control characters"));
-    }
-    let end = note.rfind("\n\n").ok_or(malformed("no blank line before the signatures"))?;
-    let (body, lines) = (&note[..=end], &note[end + 2..]);
-    let lines = lines.strip_suffix('\n').ok_or(malformed("no newline after the signatures"))?;
-    let mut signatures = Vec::new();
-    for line in lines.split('\n') {
-        let line = line.strip_prefix(SIGNATURE_PREFIX).ok_or(malformed("no signature line"))?;
-        let (name, signature) = line.split_once(' ').ok_or(malformed("no signature"))?;
-        let signature = STANDARD.decode(signature).map_err(|_| malformed("signature is no base64"))?;
-        if check_name(name).is_err() || signature.len() < 5 {
-            return Err(malformed("signature line"));
-        }
-        signatures.push(SignatureLine { name, bytes: signature });
-    }
-    Ok((body, signatures))
 }
 
-fn check_name(name: &str) -> Result<(), CheckpointError> {
-    let forbidden = |c: char| c.is_whitespace() || c.is_control() || c == '+';
-    if name.is_empty() || name.len() > NAME_LIMIT_BYTES || name.contains(forbidden) {
-        return Err(CheckpointError::Name { name: name.to_owned() });
+/// Signs checkpoints; an interface, so that tests can let it fail.
+pub(super) trait SignCheckpoint: Send + 'static {
+    /// The signed note of a tree.
+    fn sign(&mut self, size: u64, root: Hash) -> Result<String, CheckpointError>;
+}
+
+impl SignCheckpoint for Signer {
+    fn sign(&mut self, size: u64, root: Hash) -> Result<String, CheckpointError> {
+        Signer::sign(self, size, root)
     }
-    Ok(())
 }
 
 /// The public key of a log, written as a C2SP "vkey": `NAME+KEYID+BASE64`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifierKey {
-    name: String,
-    id: [u8; 4],
-    public: [u8; 32],
-}
+pub struct VerifierKey(NamedKey);
 
 impl VerifierKey {
     /// The key of a name with its 32-byte Ed25519 public key.
@@ -162,15 +138,12 @@ impl VerifierKey {
     /// # Errors
     /// [`CheckpointError::Name`].
     pub fn new(name: &str, public: [u8; 32]) -> Result<Self, CheckpointError> {
-        check_name(name)?;
-        let hash = sha256(&[name.as_bytes(), b"\n", &[ED25519_TYPE], &public]);
-        let [a, b, c, d, ..] = hash;
-        Ok(Self { name: name.to_owned(), id: [a, b, c, d], public })
+        NamedKey::new(ED25519_TYPE, name, public).map(Self)
     }
 
     /// The name of the log.
     pub fn name(&self) -> &str {
-        &self.name
+        self.0.name()
     }
 
     /// Verifies a note signed by this key and reads the checkpoint in it. The checkpoint's origin
@@ -180,21 +153,15 @@ impl VerifierKey {
     /// [`CheckpointError::Malformed`], [`CheckpointError::NotSigned`] or
     /// [`CheckpointError::WrongSignature`].
     pub fn verify(&self, note: &str) -> Result<Checkpoint, CheckpointError> {
-        let (body, signatures) = split_note(note)?;
-        let key = UnparsedPublicKey::new(&ED25519, &self.public);
+        let note = Note::split(note)?;
         let mut signed = false;
-        for line in &signatures {
-            if let Some((id, signature)) = line.bytes.split_first_chunk()
-                && (line.name, *id) == (self.name.as_str(), self.id)
-            {
-                key.verify(body.as_bytes(), signature)
-                    .map_err(|_| CheckpointError::WrongSignature { name: self.name.clone() })?;
-                signed = true;
-            }
+        for signature in self.0.signatures(&note) {
+            self.0.check(note.body.as_bytes(), signature)?;
+            signed = true;
         }
-        let checkpoint = Checkpoint::from_body(body)?;
-        if !signed || checkpoint.origin != self.name {
-            return Err(CheckpointError::NotSigned { name: self.name.clone() });
+        let checkpoint = Checkpoint::from_body(note.body)?;
+        if !signed || checkpoint.origin != self.name() {
+            return Err(CheckpointError::NotSigned { name: self.name().to_owned() });
         }
         Ok(checkpoint)
     }
@@ -202,10 +169,7 @@ impl VerifierKey {
 
 impl std::fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut key = vec![ED25519_TYPE];
-        key.extend_from_slice(&self.public);
-        let id = u32::from_be_bytes(self.id);
-        write!(f, "{}+{id:08x}+{}", self.name, STANDARD.encode(key))
+        self.0.fmt(f)
     }
 }
 
@@ -213,18 +177,7 @@ impl std::str::FromStr for VerifierKey {
     type Err = CheckpointError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(_), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(CheckpointError::VerifierKey);
-        };
-        let key = STANDARD.decode(key).map_err(|_| CheckpointError::VerifierKey)?;
-        let Some((&ED25519_TYPE, public)) = key.split_first() else {
-            return Err(CheckpointError::VerifierKey);
-        };
-        let public = public.try_into().map_err(|_| CheckpointError::VerifierKey)?;
-        let key = Self::new(name, public)?;
-        // Only one spelling of a key is accepted, so that two texts that differ are two keys.
-        if key.to_string() == text { Ok(key) } else { Err(CheckpointError::VerifierKey) }
+        NamedKey::parse(ED25519_TYPE, text).map(Self)
     }
 }
 
@@ -240,9 +193,8 @@ impl Signer {
     /// # Errors
     /// [`CheckpointError::Name`] or [`CheckpointError::Crypto`].
     pub fn generate(name: &str) -> Result<(Self, Vec<u8>), CheckpointError> {
-        check_name(name)?;
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).map_err(|_| CheckpointError::Crypto)?;
-        Ok((Self::from_pkcs8(name, pkcs8.as_ref())?, pkcs8.as_ref().to_vec()))
+        let pkcs8 = note::generate_pair(name)?;
+        Ok((Self::from_pkcs8(name, &pkcs8)?, pkcs8))
     }
 
     /// Reads a key from its PKCS#8 form, exactly as [`Signer::generate`] returns it.
@@ -250,14 +202,7 @@ impl Signer {
     /// # Errors
     /// [`CheckpointError::Name`] or [`CheckpointError::SigningKey`].
     pub fn from_pkcs8(name: &str, pkcs8: &[u8]) -> Result<Self, CheckpointError> {
-        let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|_| CheckpointError::SigningKey)?;
-        // The parser passes over some changed bytes; a key file that was changed is not used.
-        let written = pair.to_pkcs8v1().map_err(|_| CheckpointError::SigningKey)?;
-        if written.as_ref() != pkcs8 {
-            return Err(CheckpointError::SigningKey);
-        }
-        let public = pair.public_key().as_ref().try_into();
-        let public = public.map_err(|_| CheckpointError::SigningKey)?;
+        let (pair, public) = note::read_pair(pkcs8)?;
         Ok(Self { verifier: VerifierKey::new(name, public)?, pair })
     }
 
@@ -271,12 +216,9 @@ impl Signer {
     /// # Errors
     /// [`CheckpointError::Crypto`].
     pub fn sign(&self, size: u64, root: Hash) -> Result<String, CheckpointError> {
-        let name = &self.verifier.name;
-        let body = Checkpoint { origin: name.clone(), size, root }.body();
+        let body = Checkpoint { origin: self.verifier.name().to_owned(), size, root }.body();
         let signature = self.pair.try_sign(body.as_bytes()).map_err(|_| CheckpointError::Crypto)?;
-        let mut bytes = self.verifier.id.to_vec();
-        bytes.extend_from_slice(signature.as_ref());
-        Ok(format!("{body}\n{SIGNATURE_PREFIX}{name} {}\n", STANDARD.encode(bytes)))
+        Ok(format!("{body}\n{}", self.verifier.0.line(signature.as_ref())))
     }
 }
 

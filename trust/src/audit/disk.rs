@@ -23,12 +23,25 @@ pub(super) trait JournalStorage: Send + 'static {
 
 /// Publishes tiles and checkpoints.
 pub(super) trait TileStorage: Send + 'static {
+    /// Writes bytes aside.
+    fn stage(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Makes what was written aside durable.
+    fn sync_staged(&mut self) -> io::Result<()>;
+    /// Moves what was written aside to its place, in one step.
+    fn place(&mut self, path: &str) -> io::Result<()>;
     /// Replaces a file in one step. A reader sees the old or the new content, never a part; after
     /// a power failure it may be gone or empty.
-    fn put(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
+    fn put(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.stage(bytes)?;
+        self.place(path)
+    }
     /// As [`TileStorage::put`], and the content is durable. The name is, after
     /// [`TileStorage::sync_names`].
-    fn put_synced(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
+    fn put_synced(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.stage(bytes)?;
+        self.sync_staged()?;
+        self.place(path)
+    }
     /// Makes the names of all files put so, and of all new directories, durable.
     fn sync_names(&mut self) -> io::Result<()>;
     /// Removes a directory of partial tiles, if it is there.
@@ -75,6 +88,8 @@ pub(super) struct TileFiles {
     directory: PathBuf,
     /// Directories with names that are not durable yet.
     touched: BTreeSet<PathBuf>,
+    /// What was written aside and whether it is durable.
+    staged: Option<(File, bool)>,
 }
 
 /// A file is written here and then moved to its place.
@@ -82,31 +97,7 @@ const STAGED: &str = "staged";
 
 impl TileFiles {
     pub(super) fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), touched: BTreeSet::new() }
-    }
-
-    fn stage(&mut self, bytes: &[u8]) -> io::Result<File> {
-        let staged = self.directory.join(STAGED);
-        // A file left by a crash may have other permissions than a new one gets.
-        match fs::remove_file(&staged) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        owner_only(&mut options);
-        let mut file = options.open(staged)?;
-        file.write_all(bytes)?;
-        Ok(file)
-    }
-
-    /// Moves the staged file to its place and returns the directory of that place.
-    fn place(&mut self, path: &str) -> io::Result<PathBuf> {
-        let target = self.directory.join(path);
-        let parent = target.parent().unwrap_or(&self.directory).to_owned();
-        self.make_directory(&parent)?;
-        fs::rename(self.directory.join(STAGED), target)?;
-        Ok(parent)
+        Self { directory: directory.to_owned(), touched: BTreeSet::new(), staged: None }
     }
 
     fn make_directory(&mut self, path: &Path) -> io::Result<()> {
@@ -122,15 +113,39 @@ impl TileFiles {
 }
 
 impl TileStorage for TileFiles {
-    fn put(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.stage(bytes)?;
-        self.place(path).map(drop)
+    fn stage(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let staged = self.directory.join(STAGED);
+        // A file left by a crash may have other permissions than a new one gets.
+        match fs::remove_file(&staged) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        owner_only(&mut options);
+        let mut file = options.open(staged)?;
+        file.write_all(bytes)?;
+        self.staged = Some((file, false));
+        Ok(())
     }
 
-    fn put_synced(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.stage(bytes)?.sync_all()?;
-        let directory = self.place(path)?;
-        self.touched.insert(directory);
+    fn sync_staged(&mut self) -> io::Result<()> {
+        if let Some((file, durable)) = &mut self.staged {
+            file.sync_all()?;
+            *durable = true;
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, path: &str) -> io::Result<()> {
+        let target = self.directory.join(path);
+        let parent = target.parent().unwrap_or(&self.directory).to_owned();
+        self.make_directory(&parent)?;
+        fs::rename(self.directory.join(STAGED), target)?;
+        // Whoever did not wait for the content does not wait for the name.
+        if self.staged.take().is_some_and(|(_, durable)| durable) {
+            self.touched.insert(parent);
+        }
         Ok(())
     }
 
@@ -173,7 +188,7 @@ fn owner_only(options: &mut OpenOptions) {
 fn owner_only(_: &mut OpenOptions) {}
 
 /// Creates a directory, and those above it, that only the owner can enter.
-pub(super) fn create_private_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -181,20 +196,34 @@ pub(super) fn create_private_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Replaces a file that only the owner can read, in one step; content and name are durable on return.
+/// The directory has to be there.
+pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let aside = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    owner_only(&mut options);
+    let mut file = options.open(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
 /// Whether anybody but the owner can read a file.
 #[cfg(unix)]
-pub(super) fn is_open_to_others(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_open_to_others(path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
     Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(not(unix))]
-pub(super) fn is_open_to_others(_: &Path) -> io::Result<bool> {
+pub(crate) fn is_open_to_others(_: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
 /// Reads a file; `None` when there is none.
-pub(super) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::CheckpointError;
 use super::entry::EntryError;
 use super::journal::JournalError;
+use super::merkle::MerkleError;
 use super::tiles::TileError;
 
 /// Why a log cannot be opened, or an entry cannot be recorded.
@@ -83,6 +84,38 @@ pub enum AuditError {
         /// How far, in milliseconds.
         behind_ms: i64,
     },
+    /// A witness holds a checkpoint, signed by this log, that this log does not lead to.
+    #[error(
+        "the audit log contradicts what it signed before: {witness} holds its checkpoint of {held} entries, \
+         which these {own} entries do not lead to. This is an older or a changed copy: put back the newest one \
+         and restart this process"
+    )]
+    Contradicted {
+        /// Name of the witness.
+        witness: String,
+        /// Entries counted by the checkpoint that the witness holds.
+        held: u64,
+        /// Entries under the newest checkpoint here.
+        own: u64,
+    },
+    /// A witness knows this party's log under another key.
+    #[error(
+        "{witness} knows this party's audit log under another key: the log was replaced. Put back the audit \
+         directory with its key; if it is lost, the operators of all witnesses must forget the old log first"
+    )]
+    Replaced {
+        /// Name of the witness.
+        witness: String,
+    },
+    /// No quorum of witnesses has cosigned for longer than the grace period.
+    #[error(
+        "the audit log's witnesses have not cosigned for more than {grace_s} s, so no work begins; connect this \
+         process with them and it goes on by itself"
+    )]
+    WitnessesAway {
+        /// The grace period, in seconds.
+        grace_s: i64,
+    },
     /// The log could not be written and refuses everything until it is opened again.
     #[error(
         "the audit log cannot be written ({cause}), so no work is done; free or repair the disk \
@@ -95,6 +128,10 @@ pub enum AuditError {
 }
 
 impl AuditError {
+    pub(super) fn unwritable(cause: &dyn std::fmt::Display) -> Self {
+        Self::Unwritable { cause: cause.to_string() }
+    }
+
     pub(super) fn io(path: &Path, cause: &std::io::Error) -> Self {
         Self::Directory { path: path.to_owned(), cause: cause.to_string() }
     }
@@ -106,6 +143,12 @@ impl From<JournalError> for AuditError {
             JournalError::Io { path, cause } => Self::Directory { path, cause },
             other => Self::Damaged { problem: other.to_string() },
         }
+    }
+}
+
+impl From<MerkleError> for AuditError {
+    fn from(error: MerkleError) -> Self {
+        Self::Damaged { problem: error.to_string() }
     }
 }
 

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use chrono::DateTime;
 use tempfile::TempDir;
 
-use super::checkpoint::{Signer, VerifierKey};
+use super::checkpoint::{CheckpointError, SignCheckpoint, Signer, VerifierKey};
 use super::disk::{JournalStorage, TileFiles, TileStorage, read_tile};
 use super::log::AuditLog;
+use super::merkle::Hash;
 use super::recovery::CHECKPOINT_FILE;
 use super::tiles::{TILE_WIDTH, TileId, TileKind, TileTree, split_bundle};
 use super::{Completion, Entry, Opening, Outcome};
@@ -170,6 +171,21 @@ pub(super) enum When {
     After,
 }
 
+/// A signer with `step` asked before and after each signature.
+pub(super) struct WatchedSigner<F> {
+    pub(super) signer: Signer,
+    pub(super) step: F,
+}
+
+impl<F: Step> SignCheckpoint for WatchedSigner<F> {
+    fn sign(&mut self, size: u64, root: Hash) -> Result<String, CheckpointError> {
+        (self.step)("sign", When::Before).map_err(|_| CheckpointError::Crypto)?;
+        let note = self.signer.sign(size, root)?;
+        (self.step)("sign", When::After).map_err(|_| CheckpointError::Crypto)?;
+        Ok(note)
+    }
+}
+
 pub(super) trait Step: FnMut(&str, When) -> io::Result<()> + Send + 'static {}
 impl<F: FnMut(&str, When) -> io::Result<()> + Send + 'static> Step for F {}
 
@@ -196,12 +212,16 @@ impl<S: JournalStorage, F: Step> JournalStorage for Watched<S, F> {
 }
 
 impl<S: TileStorage, F: Step> TileStorage for Watched<S, F> {
-    fn put(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.watch(path, |storage| storage.put(path, bytes))
+    fn stage(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.watch("stage", |storage| storage.stage(bytes))
     }
 
-    fn put_synced(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.watch(path, |storage| storage.put_synced(path, bytes))
+    fn sync_staged(&mut self) -> io::Result<()> {
+        self.watch("sync_staged", |storage| storage.sync_staged())
+    }
+
+    fn place(&mut self, path: &str) -> io::Result<()> {
+        self.watch(path, |storage| storage.place(path))
     }
 
     fn sync_names(&mut self) -> io::Result<()> {

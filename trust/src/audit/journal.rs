@@ -248,6 +248,37 @@ mod tests {
         }
     }
 
+    /// Cut short, or with nothing but zeros where data did not reach the disk.
+    #[test]
+    fn torn_at_every_byte_of_its_last_64_kib_a_journal_keeps_its_whole_frames() {
+        let mut journal = Vec::new();
+        let mut ends = vec![0];
+        for first in 0_u64.. {
+            journal.extend(frame(first, &[&"entry ".repeat(60)]));
+            ends.push(journal.len());
+            if journal.len() > 80 * 1024 {
+                break;
+            }
+        }
+        let begin = ends.iter().rposition(|end| *end <= journal.len() - 64 * 1024).unwrap();
+        // What lies before is the same for all of them.
+        let (offset, first) = (ends[begin], begin as u64);
+        for cut in journal.len() - 64 * 1024..=journal.len() {
+            let whole = ends.iter().rposition(|end| *end <= cut).unwrap();
+            let torn = &journal[offset..cut];
+            let found = scan(first, torn).unwrap();
+            assert_eq!((found.whole_bytes, found.entries.len()), (ends[whole] - offset, whole - begin), "cut at {cut}");
+            let Some(end) = ends.get(whole + 1) else { continue };
+            let mut zeroed = torn.to_vec();
+            zeroed.resize(end - offset, 0);
+            if zeroed == journal[offset..*end] {
+                continue; // What is missing is nothing but zeros.
+            }
+            let found = scan(first, &zeroed).unwrap();
+            assert_eq!(found.whole_bytes, ends[whole] - offset, "zeros from {cut}");
+        }
+    }
+
     #[test]
     fn a_changed_byte_is_damage_unless_it_is_in_the_last_frame() {
         let (head, tail) = (frame(0, &["first", "second"]), frame(2, &["third"]));

@@ -4,20 +4,22 @@
 //! [`OpenEntry::complete`] returns when the completion is durable; only then may the answer leave.
 //! When either returns an error, nothing was promised and the caller refuses.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use super::checkpoint::VerifierKey;
-use super::disk::{JournalFile, JournalStorage, TileFiles, TileStorage};
+use super::checkpoint::{SignCheckpoint, SignedCheckpoint, Signer, VerifierKey};
+use super::disk::{JournalFile, JournalStorage, TileFiles, TileStorage, replace_private};
 use super::entry::{Completion, Entry, EntryId, Opening, Outcome, Phase};
 use super::error::AuditError;
-use super::publisher::{Health, Publisher};
-use super::recovery::{Recovered, recover};
+use super::proofs::Proofs;
+use super::publisher::{Announced, Health, Publisher, Update};
+use super::recovery::{CONTRADICTION_FILE, Recovered, recover};
+use super::standing::{Grace, Standing};
 use super::writer::{Append, Half, Job, Writer};
 use crate::clock::Clock;
 
@@ -60,7 +62,12 @@ struct Inner {
     queue: Arc<Semaphore>,
     clock: Clock,
     health: Health,
+    standing: Standing,
+    announced: Arc<Announced>,
     verifier: VerifierKey,
+    directory: PathBuf,
+    /// Time of the first entry at the start.
+    first_at_ms: Option<i64>,
     threads: Vec<JoinHandle<()>>,
     /// Released, as the last field, when the threads have ended.
     _lock: std::fs::File,
@@ -68,7 +75,7 @@ struct Inner {
 
 /// Where an action stands in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Receipt {
+pub struct Place {
     /// Index of the opening.
     pub opening: u64,
     /// Index of the completion.
@@ -89,28 +96,34 @@ impl AuditLog {
     pub fn open(directory: &Path, origin: &str, clock: Clock) -> Result<Self, AuditError> {
         let recovered = recover(directory, origin)?;
         let tiles = TileFiles::new(directory);
-        Self::start(recovered, |journal| journal, tiles, clock, Pace::default())
+        Self::start(recovered, |journal| journal, tiles, |signer| signer, clock, Pace::default())
     }
 
     /// Publishes the recovered tree and starts the two threads.
-    fn start<J: JournalStorage>(
+    fn start<J: JournalStorage, K: SignCheckpoint>(
         recovered: Recovered,
         journal: impl FnOnce(JournalFile) -> J,
         tiles: impl TileStorage,
+        signer: impl FnOnce(Signer) -> K,
         clock: Clock,
         pace: Pace,
     ) -> Result<Self, AuditError> {
         let health = Health::default();
         let verifier = recovered.signer.verifier().clone();
         let next = recovered.tree.size();
+        let announced = Arc::new(Announced {
+            published: watch::Sender::new(SignedCheckpoint { size: 0, note: String::new() }),
+            cosigned: watch::Sender::new(recovered.cosigned),
+        });
         let mut publisher = Publisher {
             tree: recovered.tree,
-            signer: recovered.signer,
+            signer: signer(recovered.signer),
             storage: tiles,
             health: health.clone(),
             interval: pace.publish_interval,
             published: None,
             edge: Default::default(),
+            announced: Arc::clone(&announced),
         };
         publisher.publish()?;
         let (jobs, queued) = mpsc::channel();
@@ -131,17 +144,31 @@ impl AuditLog {
         ];
         let queue = Arc::new(Semaphore::new(QUEUE_LIMIT_BYTES));
         let jobs = Some(jobs);
-        let _lock = recovered.lock;
-        let inner = Inner { jobs, queue, clock, health, verifier, threads, _lock };
+        let inner = Inner {
+            jobs,
+            queue,
+            clock,
+            health,
+            standing: Standing::default(),
+            announced,
+            verifier,
+            directory: recovered.directory,
+            first_at_ms: recovered.first_at_ms,
+            threads,
+            _lock: recovered.lock,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Records that work is about to begin; durable on return. Waits while the queue is full.
+    /// Records that work is about to begin; durable on return. Waits while the queue is full, and where
+    /// witnesses are required, until they have been asked for the first time.
     ///
     /// # Errors
-    /// [`AuditError::Entry`] when the opening breaks a limit, [`AuditError::ClockBehind`], or
-    /// [`AuditError::Unwritable`]: the work must not be done.
+    /// [`AuditError::Entry`] when the opening breaks a limit, [`AuditError::ClockBehind`],
+    /// [`AuditError::WitnessesAway`], or what the log refuses everything with: the work must not be
+    /// done.
     pub async fn begin(&self, opening: Opening) -> Result<OpenEntry, AuditError> {
+        self.inner.standing.admit(|| self.inner.clock.now_ms()).await?;
         let id = EntryId::random()?;
         let (append, answer) = self.inner.stamped(id, Phase::Open(opening)).await?;
         // From here on the opening may become durable: should the caller go away meanwhile, the
@@ -167,7 +194,7 @@ impl AuditLog {
     /// [`AuditError::Unwritable`].
     pub async fn flush(&self) -> Result<(), AuditError> {
         let (reply, answer) = oneshot::channel();
-        self.inner.send(Job::Flush(reply))?;
+        self.inner.send(Job::Publish(Update::Flush(reply)))?;
         answer_of(answer).await
     }
 
@@ -177,6 +204,65 @@ impl AuditLog {
     /// [`AuditError::Unwritable`] with what failed first.
     pub fn check(&self) -> Result<(), AuditError> {
         self.inner.health.check()
+    }
+
+    /// Requires witnesses from now on: no work begins before [`AuditLog::witnesses_asked`], and none
+    /// when the newest [`AuditLog::witnessed`] lies more than `grace_ms` back.
+    pub fn require_witnesses(&self, grace_ms: i64) {
+        let since_ms = self.inner.first_at_ms.unwrap_or_else(|| self.inner.clock.now_ms());
+        self.inner.standing.require(Grace { since_ms, grace_ms });
+    }
+
+    /// The witnesses were asked for the first time since the start, whatever they said.
+    pub fn witnesses_asked(&self) {
+        self.inner.standing.asked();
+    }
+
+    /// Enough witnesses had cosigned at this moment, in milliseconds since 1970-01-01T00:00:00Z.
+    pub fn witnessed(&self, at_ms: i64) {
+        self.inner.standing.cosigned(at_ms);
+    }
+
+    /// Keeps a checkpoint of this log with the signatures of enough witnesses under its own.
+    ///
+    /// # Errors
+    /// [`AuditError::Checkpoint`] when it is not this log's, or what the log refuses everything with.
+    pub async fn keep_cosigned(&self, note: String) -> Result<(), AuditError> {
+        let size = self.inner.verifier.verify(&note)?.size;
+        let (reply, answer) = oneshot::channel();
+        self.inner.send(Job::Publish(Update::Cosigned(SignedCheckpoint { size, note }, reply)))?;
+        answer_of(answer).await
+    }
+
+    /// Refuses everything from now on, for a witness holds `note`: a checkpoint that this log signed and
+    /// does not lead to. The proof is kept, so that a restart refuses as well.
+    pub fn contradicted(&self, witness: &str, held: u64, note: &str) {
+        let own = self.inner.announced.published.borrow().size;
+        self.inner.health.refuse(AuditError::Contradicted { witness: witness.to_owned(), held, own });
+        let path = self.inner.directory.join(CONTRADICTION_FILE);
+        if let Err(error) = replace_private(&path, format!("{witness}\n{note}").as_bytes()) {
+            tracing::error!(%error, "the proof against the audit log could not be kept");
+        }
+    }
+
+    /// Refuses everything from now on, for a witness knows this party's log under another key.
+    pub fn replaced(&self, witness: &str) {
+        self.inner.health.refuse(AuditError::Replaced { witness: witness.to_owned() });
+    }
+
+    /// The newest checkpoint as it is published, under the log's own signature alone.
+    pub fn published(&self) -> watch::Receiver<SignedCheckpoint> {
+        self.inner.announced.published.subscribe()
+    }
+
+    /// The newest checkpoint that enough witnesses have cosigned, with their signatures.
+    pub fn cosigned(&self) -> watch::Receiver<Option<SignedCheckpoint>> {
+        self.inner.announced.cosigned.subscribe()
+    }
+
+    /// Proofs about the first `size` entries, which a published checkpoint must have counted.
+    pub fn proofs(&self, size: u64) -> Proofs<'_> {
+        Proofs::new(&self.inner.directory, size)
     }
 
     /// The public key that verifies this log's checkpoints.
@@ -282,13 +368,13 @@ impl OpenEntry {
     /// [`AuditError::Entry`] when the completion breaks a limit (it is then recorded as
     /// abandoned), [`AuditError::ClockBehind`], or [`AuditError::Unwritable`]: the answer must not
     /// leave.
-    pub async fn complete(mut self, completion: Completion) -> Result<Receipt, AuditError> {
+    pub async fn complete(mut self, completion: Completion) -> Result<Place, AuditError> {
         let phase = Phase::Complete(completion);
         let (append, answer) = self.log.stamped(self.id, phase).await?;
         self.log.send(Job::Append(append))?;
         self.completed = true;
         let completion = answer_of(answer).await?;
-        Ok(Receipt { opening: self.index, completion })
+        Ok(Place { opening: self.index, completion })
     }
 }
 

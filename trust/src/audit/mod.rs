@@ -28,6 +28,8 @@
 //! checkpoint              signed tree head (C2SP tlog-checkpoint, signed-note)
 //! tile/<L>/<N>[.p/<W>]    hashes           (C2SP tlog-tiles)
 //! tile/entries/<N>[…]     the entries, JSON
+//! cosigned                the newest checkpoint with signatures of enough witnesses
+//! contradiction           a checkpoint that a witness holds and this log does not lead to, if there is one
 //! audit.vkey              the key that verifies the checkpoint
 //! audit.key               the key that signs it, for the owner alone
 //! journal/<first>         entries on their way into full tiles
@@ -43,6 +45,14 @@
 //! actions by an index that lies beside the log and can be thrown away, and reads them, proved, from
 //! the log. [`report`] counts them.
 //!
+//! # Witnesses
+//!
+//! By itself a log shows that it is consistent, not that it is the one that others were shown: an older
+//! copy of a log is a good log. So other parties cosign its checkpoints ([`cosignature`], [`witness`]),
+//! which [`crate::witnessing`] brings about. Where they are required, no work begins before they were
+//! asked once and none when they stay away for longer than a grace period; and a log that is shown its
+//! own signature under another history refuses everything from then on.
+//!
 //! # What it never does
 //!
 //! It never holds an identifier of a subject, a tag or a score: an [`Entry`] has no field for one.
@@ -52,7 +62,9 @@
 pub mod action;
 pub mod archive;
 pub mod checkpoint;
-mod disk;
+mod compare;
+pub mod cosignature;
+pub(crate) mod disk;
 pub mod entry;
 mod error;
 #[cfg(test)]
@@ -61,17 +73,22 @@ mod index;
 mod journal;
 mod log;
 pub mod merkle;
+pub mod note;
+pub mod proofs;
 pub mod published;
 mod publisher;
 pub mod query;
 mod recovery;
 pub mod report;
+mod standing;
 pub mod tiles;
 mod verify;
+pub mod witness;
 mod writer;
 
+pub use compare::is_one_history;
 pub use entry::{Completion, Decision, Entry, EntryError, EntryId, Opening, Outcome, Phase, Ruling};
 pub use error::AuditError;
 pub use journal::JournalError;
-pub use log::{AuditLog, OpenEntry, PUBLISH_INTERVAL_MS, Receipt};
+pub use log::{AuditLog, OpenEntry, PUBLISH_INTERVAL_MS, Place};
 pub use verify::{TIME_TOLERANCE_MS, Verified, VerifyError, verify_directory, verify_directory_with, verify_each};

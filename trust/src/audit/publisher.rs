@@ -10,12 +10,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
-use super::checkpoint::{CheckpointError, Signer};
+use super::checkpoint::{CheckpointError, SignCheckpoint, SignedCheckpoint};
 use super::disk::TileStorage;
 use super::error::AuditError;
-use super::recovery::CHECKPOINT_FILE;
+use super::recovery::{CHECKPOINT_FILE, COSIGNED_FILE};
 use super::tiles::{TILE_WIDTH, TileError, TileId, TileTree};
 
 /// Full tiles waiting in memory beyond this many bytes are published at once.
@@ -23,21 +23,25 @@ const WAITING_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 
 /// What failed first, if anything has; shared by all parts of an open log.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Health(Arc<OnceLock<String>>);
+pub(super) struct Health(Arc<OnceLock<AuditError>>);
 
 impl Health {
-    /// Refuses everything from now on.
+    /// Refuses everything from now on, because something could not be written.
     pub(super) fn poison(&self, cause: &dyn std::fmt::Display) {
-        tracing::error!(%cause, "the audit log cannot be written; all work is refused");
+        self.refuse(AuditError::unwritable(cause));
+    }
+
+    /// Refuses everything from now on.
+    pub(super) fn refuse(&self, error: AuditError) {
+        tracing::error!(%error, "the audit log refuses all work");
         // Only the first cause is of use; later ones follow from it.
-        let _ = self.0.set(cause.to_string());
+        let _ = self.0.set(error);
     }
 
     /// # Errors
-    /// [`AuditError::Unwritable`] once anything has failed.
+    /// What was refused first.
     pub(super) fn check(&self) -> Result<(), AuditError> {
-        let unwritable = |cause: &String| AuditError::Unwritable { cause: cause.clone() };
-        self.0.get().map_or(Ok(()), |cause| Err(unwritable(cause)))
+        self.0.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 }
 
@@ -50,8 +54,13 @@ pub(super) struct Durable {
 /// What the writer tells the publisher.
 pub(super) enum Update {
     Entries(Vec<Durable>),
-    Flush(oneshot::Sender<Result<(), AuditError>>),
+    Flush(Reply),
+    /// A checkpoint of this log with signatures of witnesses under it.
+    Cosigned(SignedCheckpoint, Reply),
 }
+
+/// Told when it is done.
+pub(super) type Reply = oneshot::Sender<Result<(), AuditError>>;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PublishError {
@@ -63,9 +72,17 @@ pub(super) enum PublishError {
     Tile(#[from] TileError),
 }
 
-pub(super) struct Publisher<S> {
+/// What others are told of.
+pub(super) struct Announced {
+    /// The newest checkpoint, under the log's own signature alone.
+    pub(super) published: watch::Sender<SignedCheckpoint>,
+    /// The newest checkpoint that enough witnesses have cosigned, with their signatures.
+    pub(super) cosigned: watch::Sender<Option<SignedCheckpoint>>,
+}
+
+pub(super) struct Publisher<S, K> {
     pub(super) tree: TileTree,
-    pub(super) signer: Signer,
+    pub(super) signer: K,
     pub(super) storage: S,
     pub(super) health: Health,
     /// The longest time from an entry to its checkpoint.
@@ -74,9 +91,10 @@ pub(super) struct Publisher<S> {
     pub(super) published: Option<u64>,
     /// Its partial tiles.
     pub(super) edge: BTreeSet<TileId>,
+    pub(super) announced: Arc<Announced>,
 }
 
-impl<S: TileStorage> Publisher<S> {
+impl<S: TileStorage, K: SignCheckpoint> Publisher<S, K> {
     pub(super) fn run(mut self, updates: &Receiver<Update>) {
         let mut due: Option<Instant> = None;
         loop {
@@ -93,6 +111,9 @@ impl<S: TileStorage> Publisher<S> {
                     // Whoever asked may have gone; the flush is done all the same.
                     let _ = reply.send(self.publish());
                     due = None;
+                }
+                Ok(Update::Cosigned(checkpoint, reply)) => {
+                    let _ = reply.send(self.keep_cosigned(checkpoint));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -140,14 +161,40 @@ impl<S: TileStorage> Publisher<S> {
         for (tile, bytes) in edge.iter().filter(|(tile, _)| !self.edge.contains(tile)) {
             self.storage.put(&tile.path(), bytes)?;
         }
-        let size = self.tree.size();
-        let note = self.signer.sign(size, self.tree.root())?;
+        let (size, root) = (self.tree.size(), self.tree.root());
+        let signed = SignedCheckpoint { size, note: self.signer.sign(size, root)? };
+        // After a restart the same checkpoint may have been cosigned before.
+        let cosigned = self.announced.cosigned.borrow().clone().filter(|cosigned| cosigned.continues(&signed));
+        let note = cosigned.map_or_else(|| signed.note.clone(), |cosigned| cosigned.note);
         self.storage.put_synced(CHECKPOINT_FILE, note.as_bytes())?;
         self.storage.sync_names()?;
         self.published = Some(size);
+        self.announced.published.send_replace(signed);
         self.edge = edge.into_iter().map(|(tile, _)| tile).collect();
         self.tidy(&full, size - size % TILE_WIDTH);
         Ok(())
+    }
+
+    /// Keeps the signatures of witnesses: beside the checkpoint, and under it while it is the newest.
+    ///
+    /// # Errors
+    /// What the log refuses with; when they cannot be written the log is poisoned.
+    fn keep_cosigned(&mut self, cosigned: SignedCheckpoint) -> Result<(), AuditError> {
+        self.health.check()?;
+        if let Err(error) = self.write_cosigned(&cosigned) {
+            self.health.poison(&error);
+        }
+        self.health.check()?;
+        self.announced.cosigned.send_replace(Some(cosigned));
+        Ok(())
+    }
+
+    fn write_cosigned(&mut self, cosigned: &SignedCheckpoint) -> std::io::Result<()> {
+        self.storage.put_synced(COSIGNED_FILE, cosigned.note.as_bytes())?;
+        if self.published == Some(cosigned.size) {
+            self.storage.put_synced(CHECKPOINT_FILE, cosigned.note.as_bytes())?;
+        }
+        self.storage.sync_names()
     }
 
     /// Removes what full tiles have made superfluous. Nothing depends on its success: what is

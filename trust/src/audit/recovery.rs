@@ -7,9 +7,9 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::checkpoint::{Checkpoint, Signer, VerifierKey};
+use super::checkpoint::{Checkpoint, SignedCheckpoint, Signer, VerifierKey};
 use super::disk::{
     JournalFile, TileFiles, TileStorage, create_private_directory, is_open_to_others, partial_widths, read_if_there,
     read_tile,
@@ -17,10 +17,16 @@ use super::disk::{
 use super::entry::Entry;
 use super::error::AuditError;
 use super::journal::{self, JOURNAL_DIRECTORY, Journal, segment_name};
+use super::proofs::Proofs;
 use super::tiles::{TILE_WIDTH, TileId, TileTree, decode_hashes, narrowed};
 
 /// The signed promise of the log.
 pub(super) const CHECKPOINT_FILE: &str = "checkpoint";
+/// The newest checkpoint that enough witnesses have cosigned, with their signatures.
+pub(super) const COSIGNED_FILE: &str = "cosigned";
+/// A checkpoint of this log that a witness holds and this log did not lead to: the witness's name on the
+/// first line, then the note.
+pub(super) const CONTRADICTION_FILE: &str = "contradiction";
 /// The log's public key as a "vkey", one line.
 pub(super) const VERIFIER_FILE: &str = "audit.vkey";
 /// The log's private key, PKCS#8.
@@ -30,6 +36,7 @@ const LOCK_FILE: &str = "lock";
 /// A log ready to be written.
 #[derive(Debug)]
 pub(super) struct Recovered {
+    pub(super) directory: PathBuf,
     /// Held as long as the log is open.
     pub(super) lock: File,
     pub(super) signer: Signer,
@@ -39,6 +46,9 @@ pub(super) struct Recovered {
     pub(super) segment_bytes: u64,
     /// Time of the newest entry, if there is one.
     pub(super) newest_at_ms: Option<i64>,
+    /// Time of the first entry, if there is one.
+    pub(super) first_at_ms: Option<i64>,
+    pub(super) cosigned: Option<SignedCheckpoint>,
 }
 
 /// Opens the log in a directory, or starts one.
@@ -58,9 +68,47 @@ pub(super) fn recover(directory: &Path, origin: &str) -> Result<Recovered, Audit
     let tree = replay(directory, published.as_ref(), &journal)?;
     let newest_at_ms = newest(&journal)?;
     repair_edge(directory, &tree, &mut files).map_err(at)?;
+    let size = published.map_or(0, |checkpoint| checkpoint.size);
+    still_contradicted(directory, signer.verifier(), size)?;
+    let first_at_ms = first(directory, &journal, size)?;
+    let cosigned = read_if_there(&directory.join(COSIGNED_FILE)).map_err(at)?;
+    let cosigned = cosigned.and_then(|note| own(&note, signer.verifier()));
     let segment = rewrite_last_segment(directory, &journal, &mut files).map_err(at)?;
     let segment_bytes = journal.last_segment_bytes.len() as u64;
-    Ok(Recovered { lock, signer, tree, journal: segment, segment_bytes, newest_at_ms })
+    let (directory, journal) = (directory.to_owned(), segment);
+    Ok(Recovered { directory, lock, signer, tree, journal, segment_bytes, newest_at_ms, first_at_ms, cosigned })
+}
+
+/// A cosigned checkpoint that cannot be read is as good as none: witnesses are asked again anyway.
+fn own(note: &[u8], key: &VerifierKey) -> Option<SignedCheckpoint> {
+    let note = String::from_utf8(note.to_vec()).ok()?;
+    let size = key.verify(&note).ok()?.size;
+    Some(SignedCheckpoint { size, note })
+}
+
+/// Refuses a log that a witness has contradicted, until the entries that the witness has seen are back.
+fn still_contradicted(directory: &Path, key: &VerifierKey, own: u64) -> Result<(), AuditError> {
+    let path = directory.join(CONTRADICTION_FILE);
+    let at = |error: io::Error| AuditError::io(&path, &error);
+    let Some(text) = read_if_there(&path).map_err(at)? else { return Ok(()) };
+    let text = String::from_utf8_lossy(&text);
+    let (witness, note) = text.split_once('\n').ok_or_else(|| damaged("the file `contradiction` cannot be read"))?;
+    let held = key.verify(note)?;
+    if held.size > own || Proofs::new(directory, own).root_at(held.size)? != held.root {
+        return Err(AuditError::Contradicted { witness: witness.to_owned(), held: held.size, own });
+    }
+    tracing::warn!(witness, held = held.size, "the audit log holds again what its witness has seen");
+    std::fs::remove_file(&path).map_err(at)
+}
+
+/// The time of the first entry.
+fn first(directory: &Path, journal: &Journal, published: u64) -> Result<Option<i64>, AuditError> {
+    let first = match journal.entry(0) {
+        Some(entry) => entry.to_vec(),
+        None if published == 0 => return Ok(None),
+        None => Proofs::new(directory, published).entry(0)?,
+    };
+    Ok(Some(Entry::from_bytes(&first)?.at_ms))
 }
 
 fn damaged(problem: &str) -> AuditError {

@@ -54,7 +54,8 @@ impl Append {
 /// What callers ask of the writer.
 pub(super) enum Job {
     Append(Append),
-    Flush(oneshot::Sender<Result<(), AuditError>>),
+    /// Passed on to the publisher, after everything that came before.
+    Publish(Update),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -83,10 +84,10 @@ pub(super) struct Writer<S> {
 impl<S: JournalStorage> Writer<S> {
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
-            let (batch, flush) = gather(job, jobs);
+            let (batch, update) = gather(job, jobs);
             self.commit(batch);
-            if let Some(reply) = flush {
-                self.tell_publisher(Update::Flush(reply));
+            if let Some(update) = update {
+                self.tell_publisher(update);
             }
         }
     }
@@ -156,8 +157,8 @@ impl<S: JournalStorage> Writer<S> {
     }
 }
 
-/// Everything that is queued, up to a flush or the limit of a batch.
-fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<Append>, Option<oneshot::Sender<Result<(), AuditError>>>) {
+/// Everything that is queued, up to something for the publisher or the limit of a batch.
+fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<Append>, Option<Update>) {
     let mut batch = Vec::new();
     let mut bytes = 0;
     let mut job = Some(first);
@@ -167,7 +168,7 @@ fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<Append>, Option<oneshot::Sen
                 bytes += append.bytes.len();
                 batch.push(append);
             }
-            Some(Job::Flush(reply)) => return (batch, Some(reply)),
+            Some(Job::Publish(update)) => return (batch, Some(update)),
             None => return (batch, None),
         }
         job = if bytes < BATCH_LIMIT_BYTES { jobs.try_recv().ok() } else { None };

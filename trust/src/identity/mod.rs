@@ -8,10 +8,11 @@
 //! - [`spiffe`]: the names; [`reason`]: why somebody was refused
 //! - `credentials`, `authorities`, `tls`: loading, judging, handshaking
 //! - [`acceptor`], [`connections`], [`connector`]: connections in both directions, and their limits
-//! - [`statement`]: signatures that outlive a connection
+//! - [`statement`]: signatures that outlive a connection; [`anchors`]: their verification by outsiders
 //! - [`development_ca`]: certificates for a demonstration and for tests, never for production
 
 pub mod acceptor;
+pub mod anchors;
 mod authorities;
 pub mod connections;
 pub mod connector;
@@ -33,6 +34,7 @@ use crate::clock::Clock;
 use crate::error::{Kind, Refusal};
 
 pub use acceptor::{Incoming, PeerIdentity, TlsConnection, listen, peer};
+pub use anchors::Anchors;
 pub use connections::Connections;
 pub use connector::{ConnectSettings, connect, refusal_of};
 pub use credentials::TlsFiles;

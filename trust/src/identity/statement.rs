@@ -6,10 +6,11 @@
 //! certificate signs as well as a node's, and [`Identity::verify`] tells whose it was.
 
 use rustls::SignatureScheme;
-use rustls::pki_types::CertificateDer;
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::EndEntityCert;
 
-use super::authorities::{MAX_CERTIFICATE_BYTES, MAX_CHAIN, Purpose};
+use super::authorities::{Leaf, MAX_CERTIFICATE_BYTES, MAX_CHAIN, Purpose};
 use super::reason::Reason;
 use super::spiffe::SpiffeId;
 use super::{Identity, IdentityError, tls};
@@ -84,29 +85,64 @@ impl Identity {
         message: &[u8],
         signature: &Signature,
     ) -> Result<SpiffeId, IdentityError> {
-        check_sizes(signature)?;
-        let chain: Vec<CertificateDer<'_>> =
-            signature.certificates.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
-        let (leaf, intermediates) = chain.split_first().ok_or(Reason::CertificateMissing)?;
-        let credentials = self.live.load();
-        let now = tls::unix_time(&self.clock);
-        let signer = credentials.verify(leaf, intermediates, Purpose::Client, now)?;
-
-        let scheme = SignatureScheme::from(signature.scheme);
-        let algorithm = SCHEMES
-            .contains(&scheme)
-            .then(|| credentials.algorithms.mapping.iter().find(|(known, _)| *known == scheme))
-            .flatten()
-            .and_then(|(_, algorithms)| algorithms.first())
-            .ok_or(Reason::SignatureInvalid)?;
-        EndEntityCert::try_from(leaf)
-            .and_then(|certificate| {
-                let message = signed_bytes(purpose, message);
-                certificate.verify_signature(*algorithm, &message, &signature.signature)
-            })
-            .map_err(|_| Reason::SignatureInvalid)?;
-        Ok(signer.id)
+        self.verify_at(purpose, message, signature, tls::unix_time(&self.clock))
     }
+
+    /// The same for a moment of the past, in milliseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// As [`Identity::verify`].
+    pub fn verify_then(
+        &self,
+        purpose: SigningPurpose,
+        message: &[u8],
+        signature: &Signature,
+        at_ms: i64,
+    ) -> Result<SpiffeId, IdentityError> {
+        self.verify_at(purpose, message, signature, tls::moment(at_ms))
+    }
+
+    fn verify_at(
+        &self,
+        purpose: SigningPurpose,
+        message: &[u8],
+        signature: &Signature,
+        at: UnixTime,
+    ) -> Result<SpiffeId, IdentityError> {
+        let credentials = self.live.load();
+        let judge = |leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]| {
+            credentials.verify(leaf, others, Purpose::Client, at)
+        };
+        Ok(verify_with(&credentials.algorithms, judge, purpose, message, signature)?)
+    }
+}
+
+/// Verifies a signature whose certificates `judge` accepts.
+pub(super) fn verify_with(
+    algorithms: &WebPkiSupportedAlgorithms,
+    judge: impl FnOnce(&CertificateDer<'_>, &[CertificateDer<'_>]) -> Result<Leaf, Reason>,
+    purpose: SigningPurpose,
+    message: &[u8],
+    signature: &Signature,
+) -> Result<SpiffeId, Reason> {
+    check_sizes(signature)?;
+    let chain: Vec<CertificateDer<'_>> =
+        signature.certificates.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+    let (leaf, intermediates) = chain.split_first().ok_or(Reason::CertificateMissing)?;
+    let signer = judge(leaf, intermediates)?;
+    let scheme = SignatureScheme::from(signature.scheme);
+    let algorithm = SCHEMES
+        .contains(&scheme)
+        .then(|| algorithms.mapping.iter().find(|(known, _)| *known == scheme))
+        .flatten()
+        .and_then(|(_, algorithms)| algorithms.first())
+        .ok_or(Reason::SignatureInvalid)?;
+    EndEntityCert::try_from(leaf)
+        .and_then(|certificate| {
+            certificate.verify_signature(*algorithm, &signed_bytes(purpose, message), &signature.signature)
+        })
+        .map_err(|_| Reason::SignatureInvalid)?;
+    Ok(signer.id)
 }
 
 fn check_sizes(signature: &Signature) -> Result<(), Reason> {

@@ -44,7 +44,12 @@ pub(super) fn provider() -> CryptoProvider {
 }
 
 pub(super) fn unix_time(clock: &Clock) -> UnixTime {
-    UnixTime::since_unix_epoch(Duration::from_millis(clock.now_ms().try_into().unwrap_or(0)))
+    moment(clock.now_ms())
+}
+
+/// A moment in milliseconds since 1970-01-01T00:00:00Z.
+pub(super) fn moment(at_ms: i64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_millis(at_ms.try_into().unwrap_or(0)))
 }
 
 pub(super) fn server_config(live: &Live, clock: &Clock) -> Result<ServerConfig, rustls::Error> {

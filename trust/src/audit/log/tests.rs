@@ -33,7 +33,7 @@ fn gated(directory: &Path) -> (AuditLog, Arc<Mutex<()>>) {
     };
     let watched = |storage| Watched { storage, step };
     let tiles = TileFiles::new(directory);
-    (AuditLog::start(recovered, watched, tiles, clock(), Pace::default()).unwrap(), gate)
+    (AuditLog::start(recovered, watched, tiles, |signer| signer, clock(), Pace::default()).unwrap(), gate)
 }
 
 fn outcomes(directory: &Path, size: u64) -> Vec<Option<Outcome>> {
@@ -51,7 +51,7 @@ async fn an_action_is_two_entries_under_a_signed_checkpoint() {
     let entry = log.begin(opening(1)).await.unwrap();
     let (id, index) = (entry.id(), entry.index());
     let receipt = entry.complete(answered()).await.unwrap();
-    assert_eq!((index, receipt), (0, Receipt { opening: 0, completion: 1 }));
+    assert_eq!((index, receipt), (0, Place { opening: 0, completion: 1 }));
     log.flush().await.unwrap();
     let written = entries(directory.path(), 2);
     assert!(written.iter().all(|entry| entry.entry == id));
@@ -221,7 +221,7 @@ async fn callers_that_wait_together_share_one_sync() {
     };
     let tiles = TileFiles::new(directory.path());
     let watched = |storage| Watched { storage, step };
-    let log = AuditLog::start(recovered, watched, tiles, clock(), Pace::default()).unwrap();
+    let log = AuditLog::start(recovered, watched, tiles, |signer| signer, clock(), Pace::default()).unwrap();
     let first = tokio::spawn({
         let log = log.clone();
         async move { log.begin(opening(0)).await.unwrap().complete(answered()).await.unwrap() }
@@ -276,7 +276,7 @@ async fn a_checkpoint_follows_without_being_asked_for() {
         Ok(())
     };
     let tiles = Watched { storage: TileFiles::new(directory.path()), step };
-    let log = AuditLog::start(recovered, |journal| journal, tiles, clock(), Pace::default()).unwrap();
+    let log = AuditLog::start(recovered, |journal| journal, tiles, |signer| signer, clock(), Pace::default()).unwrap();
     checkpoints.recv().unwrap();
     record(&log, 1).await;
     checkpoints.recv_timeout(Duration::from_secs(60)).unwrap();
@@ -289,7 +289,7 @@ async fn the_journal_does_not_grow_for_ever() {
     let recovered = recover(directory.path(), ORIGIN).unwrap();
     let tiles = TileFiles::new(directory.path());
     let pace = Pace { segment_limit_bytes: 10_000, ..Pace::default() };
-    let log = AuditLog::start(recovered, |journal| journal, tiles, clock(), pace).unwrap();
+    let log = AuditLog::start(recovered, |journal| journal, tiles, |signer| signer, clock(), pace).unwrap();
     for round in 1..=5 {
         record_together(&log, 300).await;
         log.flush().await.unwrap();

@@ -11,7 +11,7 @@ fn never_publishing(directory: &Path) -> AuditLog {
     let recovered = recover(directory, ORIGIN).unwrap();
     let tiles = TileFiles::new(directory);
     let pace = Pace { publish_interval: Duration::from_secs(3600), ..Pace::default() };
-    AuditLog::start(recovered, |journal| journal, tiles, clock(), pace).unwrap()
+    AuditLog::start(recovered, |journal| journal, tiles, |signer| signer, clock(), pace).unwrap()
 }
 
 fn journal_file(directory: &Path, first: u64) -> std::path::PathBuf {
@@ -59,6 +59,34 @@ async fn killed_at_every_byte_of_an_append_only_the_torn_batch_is_lost() {
         record(&log, 1).await;
         drop(log);
         assert_eq!(verify_directory(torn.path()).unwrap().entries, expected + 2, "cut at {cut}");
+    }
+}
+
+/// Every byte of the journal's end is tried in [`crate::audit::journal`]; here some of them with all that
+/// follows: a batch of 64 KiB is torn, the log opens, goes on, and verifies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_batch_torn_anywhere_is_lost_as_a_whole_and_nothing_before_it() {
+    let directory = scratch();
+    let log = never_publishing(directory.path());
+    record(&log, 1).await;
+    let killed = copy(directory.path());
+    drop(log);
+    let acknowledged = fs::read(journal_file(killed.path(), 0)).unwrap();
+    let (mut payload, mut entries) = (Vec::new(), 0);
+    while payload.len() < 64 * 1024 {
+        let entry = Entry::new(clock().now_ms(), EntryId::random().unwrap(), Phase::Open(opening(entries)));
+        append_entry(&mut payload, &entry.to_bytes().unwrap()).unwrap();
+        entries += 1;
+    }
+    let whole = [acknowledged.clone(), encode_frame(2, &payload)].concat();
+    for cut in (acknowledged.len()..whole.len()).step_by(1009).chain([whole.len() - 1, whole.len()]) {
+        let torn = copy(killed.path());
+        fs::write(journal_file(torn.path(), 0), &whole[..cut]).unwrap();
+        let log = open(torn.path());
+        record(&log, 1).await;
+        drop(log);
+        let kept = if cut == whole.len() { 2 + entries as u64 } else { 2 };
+        assert_eq!(verify_directory(torn.path()).unwrap().entries, kept + 2, "cut at {cut}");
     }
 }
 
@@ -127,7 +155,7 @@ async fn an_older_checkpoint_is_noticed_where_the_journal_has_moved_on() {
     let recovered = recover(directory.path(), ORIGIN).unwrap();
     let tiles = TileFiles::new(directory.path());
     let pace = Pace { segment_limit_bytes: 1000, ..Pace::default() };
-    let log = AuditLog::start(recovered, |journal| journal, tiles, clock(), pace).unwrap();
+    let log = AuditLog::start(recovered, |journal| journal, tiles, |signer| signer, clock(), pace).unwrap();
     record_together(&log, 600).await;
     drop(log);
     fs::write(directory.path().join("checkpoint"), older).unwrap();
@@ -164,7 +192,7 @@ async fn a_missing_tile_under_a_trimmed_journal_is_named() {
     let recovered = recover(directory.path(), ORIGIN).unwrap();
     let tiles = TileFiles::new(directory.path());
     let pace = Pace { segment_limit_bytes: 1000, ..Pace::default() };
-    let log = AuditLog::start(recovered, |journal| journal, tiles, clock(), pace).unwrap();
+    let log = AuditLog::start(recovered, |journal| journal, tiles, |signer| signer, clock(), pace).unwrap();
     let key = log.verifier_key().clone();
     record_together(&log, 600).await;
     drop(log);

@@ -1,0 +1,220 @@
+//! Receipts: saving one after an answer, and checking one offline.
+
+use std::path::{Path, PathBuf};
+
+use chrono::DateTime;
+use sallyport_trust::{
+    audit::{Decision, Outcome, checkpoint::VerifierKey, cosignature::CosignerKey},
+    error::Refusal,
+    identity::{Anchors, SpiffeId},
+    receipt::{Proven, RECEIPT_LIMIT_BYTES, Receipt},
+};
+use serde_json::json;
+
+use crate::{desk::Desk, failure::Failure, terminal};
+
+/// Arguments of `sallyport audit check-receipt`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The receipt, as `sallyport ask --receipt` wrote it.
+    file: PathBuf,
+    /// The federation's authorities (PEM): the receipt's keys must be stated under them.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "witness"])]
+    authorities: Option<PathBuf>,
+    /// The log's key (`audit.vkey`), obtained elsewhere.
+    #[arg(long, value_name = "VKEY")]
+    key: Option<VerifierKey>,
+    /// A witness's key, obtained elsewhere; may be repeated.
+    #[arg(long, value_name = "VKEY", requires = "key")]
+    witness: Vec<CosignerKey>,
+    /// One JSON object instead of sentences.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Whose word the keys rest on.
+struct Trusted {
+    log: VerifierKey,
+    /// Whose log it is, where a certificate says so.
+    party: Option<SpiffeId>,
+    witnesses: Vec<CosignerKey>,
+    because: &'static str,
+}
+
+/// Fetches the receipt of an answer and saves it.
+pub(crate) async fn save(desk: &mut Desk, question_id: &str, file: &Path) -> Result<(), Failure> {
+    let receipt = desk.receipt(question_id).await?;
+    std::fs::write(file, receipt)
+        .map_err(|error| Failure::machine(&format!("{} cannot be written", file.display()), &error))
+}
+
+/// Checks a receipt and says what it proves.
+pub(crate) fn check(arguments: &Arguments) -> Result<(), Failure> {
+    let receipt: Receipt = read(&arguments.file)?.parse().map_err(wrong)?;
+    let trusted = trusted(arguments, &receipt)?;
+    let proven = receipt.check(&trusted.log, &trusted.witnesses).map_err(wrong)?;
+    if arguments.json {
+        println!("{}", terminal::json(&to_json(&proven, &trusted)));
+    } else {
+        tell(&proven, &trusted);
+    }
+    Ok(())
+}
+
+fn wrong(error: impl std::fmt::Display) -> Failure {
+    Failure::check("receipt_wrong", error.to_string())
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let unreadable = |what: String| Failure::input("file_unreadable", format!("{}: {what}", path.display()));
+    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+    if size > RECEIPT_LIMIT_BYTES as u64 {
+        return Err(unreadable("larger than 1 MiB".to_owned()));
+    }
+    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
+}
+
+/// The keys to check with: given, vouched for by certificates, or as the receipt itself claims.
+fn trusted(arguments: &Arguments, receipt: &Receipt) -> Result<Trusted, Failure> {
+    if let Some(key) = &arguments.key {
+        let because = "the keys given on the command line";
+        return Ok(Trusted { log: key.clone(), party: None, witnesses: arguments.witness.clone(), because });
+    }
+    // Everybody's keys, the log's own first.
+    let mut stated = Vec::new();
+    let because = if let Some(path) = &arguments.authorities {
+        let anchors = Anchors::read(path).map_err(|error| Failure::input("authorities", error.to_string()))?;
+        for keys in &receipt.keys {
+            let (party, keys) = keys.verify_outside(&anchors).map_err(|refusal| wrong(refusal.message))?;
+            stated.push((Some(party), keys));
+        }
+        "certificates under the authorities given"
+    } else {
+        let read = receipt.keys.iter().map(|keys| Ok((None, keys.read()?.0)));
+        stated = read.collect::<Result<_, Refusal>>()?;
+        "the receipt's own word alone"
+    };
+    let mut stated = stated.into_iter();
+    let (party, own) = stated.next().ok_or_else(|| wrong("the receipt names no keys"))?;
+    // Nobody is a witness of their own log.
+    let witnesses =
+        stated.map(|(_, keys)| keys.cosigner).filter(|cosigner| *cosigner != own.cosigner).collect::<Vec<_>>();
+    if witnesses.is_empty() {
+        return Err(wrong("the receipt names no witness"));
+    }
+    Ok(Trusted { log: own.log, party, witnesses, because })
+}
+
+fn to_json(proven: &Proven, trusted: &Trusted) -> serde_json::Value {
+    let ruling = proven.completion.ruling.as_ref();
+    json!({
+        "holds": true,
+        "log": proven.checkpoint.origin,
+        "party": trusted.party.as_ref().map(ToString::to_string),
+        "keys_rest_on": trusted.because,
+        "entries": proven.checkpoint.size,
+        "witnesses": proven.witnesses.iter().map(|(name, time_s)| json!({
+            "name": name,
+            "cosigned_at": moment(i64::try_from(*time_s).unwrap_or(i64::MAX).saturating_mul(1_000)),
+        })).collect::<Vec<_>>(),
+        "actor": proven.opening.actor,
+        "action": proven.opening.action,
+        "question_id": proven.opening.question,
+        "purpose": proven.opening.purpose,
+        "case_number": proven.opening.case_number,
+        "reason": proven.opening.reason,
+        "opened_at": moment(proven.opened_at_ms),
+        "completed_at": moment(proven.completed_at_ms),
+        "outcome": outcome(proven.completion.outcome),
+        "detail": proven.completion.detail,
+        "counts": proven.completion.counts,
+        "decision": ruling.map(|ruling| decision(ruling.decision)),
+        "rule": ruling.map(|ruling| &ruling.rule),
+        "policy": ruling.map(|ruling| &ruling.policy),
+        "obligations": ruling.map(|ruling| &ruling.obligations),
+    })
+}
+
+fn tell(proven: &Proven, trusted: &Trusted) {
+    let said = |text: &Option<String>| terminal::line(text.as_deref().unwrap_or("-"));
+    let pairs = |map: Vec<(&String, String)>| match map.is_empty() {
+        true => "none".to_owned(),
+        false => {
+            terminal::line(&map.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "))
+        }
+    };
+    let (opening, completion) = (&proven.opening, &proven.completion);
+    println!("The receipt holds.\n");
+    println!("  who          {}", terminal::line(&opening.actor));
+    println!("  what         {} (question {})", terminal::line(&opening.action), said(&opening.question));
+    println!(
+        "  why          {}, case {}, {}",
+        said(&opening.purpose),
+        said(&opening.case_number),
+        said(&opening.reason)
+    );
+    println!("  when         {} to {}", moment(proven.opened_at_ms), moment(proven.completed_at_ms));
+    println!(
+        "  ended        {} {}",
+        outcome(completion.outcome),
+        completion.detail.as_deref().map(terminal::line).unwrap_or_default()
+    );
+    if let Some(ruling) = &completion.ruling {
+        println!("  decision     {} by {}", decision(ruling.decision), terminal::line(&ruling.rule));
+        println!("  obligations  {}", pairs(ruling.obligations.iter().map(|(n, v)| (n, v.clone())).collect()));
+        println!("  policy       {}", terminal::line(&ruling.policy));
+    }
+    println!("  counted      {}", pairs(completion.counts.iter().map(|(n, v)| (n, v.to_string())).collect()));
+    println!("\nIt proves:");
+    println!(
+        "  The log {} holds both entries among its first {} and cannot take them back without being caught.",
+        terminal::line(&proven.checkpoint.origin),
+        proven.checkpoint.size
+    );
+    for (name, time_s) in &proven.witnesses {
+        let at_ms = i64::try_from(*time_s).unwrap_or(i64::MAX).saturating_mul(1_000);
+        println!("  {} has seen that, at {}.", terminal::line(name), moment(at_ms));
+    }
+    match &trusted.party {
+        Some(party) => println!("  It is the log of {party}, whose certificate was valid when it named the log's key."),
+        None => println!("  It is the log of whoever holds its key."),
+    }
+    println!("It does not prove:");
+    println!("  That what the entries say is true: the log's owner wrote them, and its clock set the times.");
+    println!("  What the answer was, or that nothing else was asked.");
+    if proven.witnesses.is_empty() {
+        println!("  That anybody else has seen this history: no witness's key was given.");
+    }
+    match &trusted.party {
+        Some(_) => println!("  That no certificate had been revoked: revocation lists are not looked at."),
+        None if trusted.because.starts_with("the receipt") => {
+            println!("  Whose keys these are: they rest on {}. Name --authorities or --key.", trusted.because);
+        }
+        None => {}
+    }
+}
+
+fn moment(at_ms: i64) -> String {
+    let moment = DateTime::from_timestamp_millis(at_ms);
+    moment.map_or_else(|| format!("{at_ms} ms"), |moment| moment.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Answered => "answered",
+        Outcome::Denied => "denied",
+        Outcome::Held => "held",
+        Outcome::Failed => "failed",
+        Outcome::Cancelled => "cancelled",
+        Outcome::TimedOut => "timed_out",
+        Outcome::Abandoned => "abandoned",
+    }
+}
+
+fn decision(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "allow",
+        Decision::Deny => "deny",
+        Decision::Hold => "hold",
+    }
+}
