@@ -105,16 +105,16 @@ pub async fn run(
     }
     let federation = &identity.id().federation;
     let audit = AuditLog::open(&audit_log(&config), &format!("{federation}/{}", config.agency), clock.clone())?;
-    let (parties, memory) = (witness::parties(&config, federation), config.state.join("witness"));
-    let witness = Witness::open(&identity, &audit, &memory, &parties, &config.witnesses, clock.clone())?;
     let record = config.state.join("policy.json");
     let source = PolicySource::configured(&config.policies, &config.policy, &config.agency, record, identity.clone());
-    let policy = policy_life::open(source, &audit, identity.id()).await.map_err(|error| match error {
+    let (policy, first) = policy_life::open(source, &audit, identity.id()).await.map_err(|error| match error {
         OpenError::Policy(problem) => RunError::Policy { path: config.policies.clone(), problem },
         OpenError::Audit(error) => RunError::Audit(error),
     })?;
+    let (parties, memory) = (witness::parties(&config, federation), config.state.join("witness"));
+    let witness = Witness::open(&identity, &audit, &memory, &parties, &config.witnesses, clock.clone())?;
     let policy = Arc::new(policy);
-    let policy_watch = Watch::begin(policy.clone(), audit.clone(), identity.id().clone(), &config.policy)
+    let policy_watch = Watch::begin((policy.clone(), first), audit.clone(), identity.id().clone(), &config.policy)
         .map_err(RunError::Signals)?;
     let (node, witnesses) = open(&config, &identity, Guard::new(policy, audit, clock), witness)?;
     let node = Arc::new(node);

@@ -98,17 +98,17 @@ pub async fn run(
         return Err(RunError::WrongRole(identity.id().clone()));
     }
     let audit = AuditLog::open(&config.audit, &format!("{}/gateway", identity.id().federation), clock.clone())?;
-    let parties = witness::parties(&config, &identity.id().federation);
-    let memory = config.audit.join("witness");
-    let witness = Witness::open(&identity, &audit, &memory, &parties, &config.witnesses, clock.clone())?;
     let source =
         PolicySource::configured(&config.policies, &config.policy, "gateway", config.policy_record(), identity.clone());
-    let policy = policy_life::open(source, &audit, identity.id()).await.map_err(|error| match error {
+    let (policy, first) = policy_life::open(source, &audit, identity.id()).await.map_err(|error| match error {
         OpenError::Policy(problem) => RunError::Policy { path: config.policies.clone(), problem },
         OpenError::Audit(error) => RunError::Audit(error),
     })?;
+    let parties = witness::parties(&config, &identity.id().federation);
+    let memory = config.audit.join("witness");
+    let witness = Witness::open(&identity, &audit, &memory, &parties, &config.witnesses, clock.clone())?;
     let policy = Arc::new(policy);
-    let policy_watch = Watch::begin(policy.clone(), audit.clone(), identity.id().clone(), &config.policy)
+    let policy_watch = Watch::begin((policy.clone(), first), audit.clone(), identity.id().clone(), &config.policy)
         .map_err(RunError::Signals)?;
     let gateway = Arc::new(Gateway {
         contributors: Contributors::new(&config, &identity)?,

@@ -3,7 +3,9 @@
 //!
 //! Every policy that comes into force, and every one that is refused, has an entry in the audit log:
 //! [`LOAD_POLICY`], on behalf of whoever signed it, with the hash and the version, or with the reason. A
-//! refused policy stops a start, and leaves a running process with the policy that it has.
+//! refused policy stops a start, and leaves a running process with the policy that it has. The first policy's
+//! entry is written by the watch, as soon as the log takes entries: before it does, nothing is done under
+//! that policy either.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,18 +32,39 @@ pub enum OpenError {
     Audit(#[from] AuditError),
 }
 
-/// Puts the first policy of a process in force.
+/// The entry of a process's first policy, still to be written.
+pub struct FirstEntry(Opening, Completion);
+
+/// Puts the first policy of a process in force, before its log requires witnesses; a refused one is written
+/// down at once.
 ///
 /// # Errors
 /// [`OpenError`]: the process must not start.
-pub async fn open(source: PolicySource, audit: &AuditLog, process: &SpiffeId) -> Result<PolicyStore, OpenError> {
+pub async fn open(
+    source: PolicySource,
+    audit: &AuditLog,
+    process: &SpiffeId,
+) -> Result<(PolicyStore, FirstEntry), OpenError> {
     let record = Record { audit, process };
     let (source, prepared) = blocking(move || {
         let prepared = source.prepare();
         (source, prepared)
     })
     .await?;
-    record.put(prepared, |prepared| PolicyStore::start(source, prepared)).await
+    let opening = record.opening(prepared.as_ref().ok());
+    let mut completion = Completion::new(Outcome::Answered);
+    let started = prepared.and_then(|prepared| {
+        accepted(&mut completion, &prepared);
+        PolicyStore::start(source, prepared)
+    });
+    match started {
+        Ok(store) => Ok((store, FirstEntry(opening, completion))),
+        Err(error) => {
+            let entry = audit.begin(opening).await?;
+            entry.complete(refused(&error)).await?;
+            Err(error.into())
+        }
+    }
 }
 
 /// The watch over a policy's files.
@@ -53,7 +76,7 @@ impl Watch {
     /// # Errors
     /// If the operating system does not let the process listen for signals.
     pub fn begin(
-        policy: Arc<PolicyStore>,
+        (policy, first): (Arc<PolicyStore>, FirstEntry),
         audit: AuditLog,
         process: SpiffeId,
         settings: &PolicySettings,
@@ -61,13 +84,24 @@ impl Watch {
         let every = Duration::from_secs(settings.check_every_s);
         let stamps = policy.source().stamps();
         let hang_ups = HangUps::listen()?;
-        Ok(Self(tokio::spawn(watch(policy, audit, process, every, stamps, hang_ups))))
+        Ok(Self(tokio::spawn(async move {
+            if let Err(error) = first.write(&audit).await {
+                tracing::error!(%error, "the policy in force cannot be written down");
+            }
+            watch(policy, audit, process, every, stamps, hang_ups).await;
+        })))
     }
 
     /// Ends the watch; a policy that is being put in force is finished or not begun.
     pub async fn end(mut self) {
         self.0.abort();
         let _ = (&mut self.0).await;
+    }
+}
+
+impl FirstEntry {
+    async fn write(self, audit: &AuditLog) -> Result<(), AuditError> {
+        audit.begin(self.0).await?.complete(self.1).await.map(drop)
     }
 }
 
@@ -139,14 +173,11 @@ impl Record<'_> {
         let entry = self.audit.begin(self.opening(prepared.as_ref().ok())).await?;
         let mut completion = Completion::new(Outcome::Answered);
         let done = prepared.and_then(|prepared| {
-            completion.ruling = Some(ruling(&prepared));
-            completion.counts.extend(prepared.provenance().version.map(|version| ("version".to_owned(), version)));
-            tell(&prepared);
+            accepted(&mut completion, &prepared);
             put_in_force(prepared)
         });
         if let Err(error) = &done {
-            tracing::error!(reason = error.reason(), "the policy is refused: {error}");
-            completion = Completion { detail: Some(error.reason().to_owned()), ..Completion::new(Outcome::Denied) };
+            completion = refused(error);
         }
         entry.complete(completion).await?;
         Ok(done?)
@@ -162,6 +193,17 @@ impl Record<'_> {
             ..Opening::default()
         }
     }
+}
+
+fn accepted(completion: &mut Completion, prepared: &Prepared) {
+    completion.ruling = Some(ruling(prepared));
+    completion.counts.extend(prepared.provenance().version.map(|version| ("version".to_owned(), version)));
+    tell(prepared);
+}
+
+fn refused(error: &PolicyError) -> Completion {
+    tracing::error!(reason = error.reason(), "the policy is refused: {error}");
+    Completion { detail: Some(error.reason().to_owned()), ..Completion::new(Outcome::Denied) }
 }
 
 fn ruling(prepared: &Prepared) -> Ruling {
