@@ -145,10 +145,13 @@ impl Record<'_> {
             put_in_force(prepared)
         });
         if let Err(error) = &done {
-            tracing::error!(reason = error.reason(), "the policy is refused: {error}");
             completion = Completion { detail: Some(error.reason().to_owned()), ..Completion::new(Outcome::Denied) };
         }
+        // What is told is written down.
         entry.complete(completion).await?;
+        if let Err(error) = &done {
+            tracing::error!(reason = error.reason(), "the policy is refused: {error}");
+        }
         Ok(done?)
     }
 
