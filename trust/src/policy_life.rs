@@ -62,6 +62,7 @@ pub async fn open(
         Err(error) => {
             let entry = audit.begin(opening).await?;
             entry.complete(refused(&error)).await?;
+            tell_refused(&error);
             Err(error.into())
         }
     }
@@ -179,7 +180,11 @@ impl Record<'_> {
         if let Err(error) = &done {
             completion = refused(error);
         }
+        // What is told is written down.
         entry.complete(completion).await?;
+        if let Err(error) = &done {
+            tell_refused(error);
+        }
         Ok(done?)
     }
 
@@ -202,8 +207,11 @@ fn accepted(completion: &mut Completion, prepared: &Prepared) {
 }
 
 fn refused(error: &PolicyError) -> Completion {
-    tracing::error!(reason = error.reason(), "the policy is refused: {error}");
     Completion { detail: Some(error.reason().to_owned()), ..Completion::new(Outcome::Denied) }
+}
+
+fn tell_refused(error: &PolicyError) {
+    tracing::error!(reason = error.reason(), "the policy is refused: {error}");
 }
 
 fn ruling(prepared: &Prepared) -> Ruling {

@@ -1,6 +1,11 @@
 //! Patterns: published by one agency, asked by another.
 
-use std::{fs, process::Output};
+use std::{
+    fs,
+    path::PathBuf,
+    process::Output,
+    time::{Duration, Instant},
+};
 
 use sallyport_trust::{
     clock::Clock,
@@ -11,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     answers::{CALLS, CROSSINGS, calls, crossings, walk},
-    federation::{Agency, Federation, OPEN_RULES, reason, tls},
+    federation::{Agency, Federation, OPEN_RULES, PATIENCE, reason, tls},
 };
 
 /// Who crosses, and how much they call: QE 1.118 for two calls, 1.053 for one.
@@ -107,9 +112,17 @@ impl World {
         Identity::load(&files.tls, Clock::system()).unwrap()
     }
 
+    /// Entries are durable at once and in the tiles a little later.
     fn log_holds(&self, agency: &str, text: &str) -> bool {
-        let tiles = walk(&self.0.audit(agency).join("tile/entries"));
-        tiles.iter().any(|tile| String::from_utf8_lossy(&fs::read(tile).unwrap()).contains(text))
+        let holds = |tile: &PathBuf| fs::read(tile).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text));
+        let until = Instant::now() + PATIENCE;
+        while !walk(&self.0.audit(agency).join("tile/entries")).iter().any(holds) {
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        true
     }
 }
 

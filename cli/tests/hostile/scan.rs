@@ -79,16 +79,28 @@ impl Needles {
 
     /// Names of all needles in a file or in all files under a directory.
     pub(crate) fn in_files(&self, path: &Path) -> BTreeSet<String> {
+        // A file that is replaced while others are read makes it all begin again: nothing is overlooked.
+        loop {
+            match self.in_files_once(path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.exists() => {}
+                found => return found.unwrap(),
+            }
+        }
+    }
+
+    fn in_files_once(&self, path: &Path) -> std::io::Result<BTreeSet<String>> {
         let mut found = BTreeSet::new();
         let mut paths = vec![path.to_owned()];
         while let Some(path) = paths.pop() {
             if path.is_dir() {
-                paths.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+                for entry in fs::read_dir(&path)? {
+                    paths.push(entry?.path());
+                }
             } else {
-                self.find(&fs::read(&path).unwrap(), &mut found);
+                self.find(&fs::read(&path)?, &mut found);
             }
         }
-        found
+        Ok(found)
     }
 }
 
