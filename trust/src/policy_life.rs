@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::audit::{AuditError, AuditLog, Completion, Decision, Opening, Outcome, Ruling};
 use crate::identity::SpiffeId;
-use crate::policy::{PolicyError, PolicySettings, PolicySource, PolicyStore, Prepared, Stamps};
+use crate::policy::{PolicyError, PolicySettings, PolicySource, PolicyStore, Prepared, Provenance, Stamps};
 
 /// The action of its entries: a policy comes into force, or is refused.
 pub const LOAD_POLICY: &str = "load_policy";
@@ -139,10 +139,12 @@ impl Record<'_> {
         let entry = self.audit.begin(self.opening(prepared.as_ref().ok())).await?;
         let mut completion = Completion::new(Outcome::Answered);
         let done = prepared.and_then(|prepared| {
-            completion.ruling = Some(ruling(&prepared));
-            completion.counts.extend(prepared.provenance().version.map(|version| ("version".to_owned(), version)));
-            tell(&prepared);
-            put_in_force(prepared)
+            let came = Came { policy: prepared.policy_hash().to_owned(), provenance: prepared.provenance().clone() };
+            let in_force = put_in_force(prepared)?;
+            came.tell();
+            completion.counts.extend(came.provenance.version.map(|version| ("version".to_owned(), version)));
+            completion.ruling = Some(came.ruling());
+            Ok(in_force)
         });
         if let Err(error) = &done {
             tracing::error!(reason = error.reason(), "the policy is refused: {error}");
@@ -164,23 +166,26 @@ impl Record<'_> {
     }
 }
 
-fn ruling(prepared: &Prepared) -> Ruling {
-    let rule = if prepared.provenance().signer.is_some() { "policy-signer" } else { "policy-directory" };
-    Ruling {
-        decision: Decision::Allow,
-        rule: rule.to_owned(),
-        policy: prepared.policy_hash().to_owned(),
-        obligations: BTreeMap::new(),
-    }
+/// A policy that has come into force.
+struct Came {
+    policy: String,
+    provenance: Provenance,
 }
 
-fn tell(prepared: &Prepared) {
-    let provenance = prepared.provenance();
-    match (&provenance.signer, provenance.version) {
-        (Some(signer), Some(version)) => {
-            tracing::info!(policy = prepared.policy_hash(), version, %signer, "a signed policy comes into force");
+impl Came {
+    fn ruling(self) -> Ruling {
+        let rule = if self.provenance.signer.is_some() { "policy-signer" } else { "policy-directory" };
+        let obligations = BTreeMap::new();
+        Ruling { decision: Decision::Allow, rule: rule.to_owned(), policy: self.policy, obligations }
+    }
+
+    fn tell(&self) {
+        match (&self.provenance.signer, self.provenance.version) {
+            (Some(signer), Some(version)) => {
+                tracing::info!(policy = self.policy, version, %signer, "a signed policy came into force");
+            }
+            _ => tracing::info!(policy = self.policy, "the policy of a directory came into force"),
         }
-        _ => tracing::info!(policy = prepared.policy_hash(), "the policy of a directory comes into force"),
     }
 }
 
