@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::audit::{AuditError, AuditLog, Completion, Decision, Opening, Outcome, Ruling};
 use crate::identity::SpiffeId;
-use crate::policy::{PolicyError, PolicySettings, PolicySource, PolicyStore, Prepared, Stamps};
+use crate::policy::{PolicyError, PolicySettings, PolicySource, PolicyStore, Prepared, Provenance, Stamps};
 
 /// The action of its entries: a policy comes into force, or is refused.
 pub const LOAD_POLICY: &str = "load_policy";
@@ -52,16 +52,10 @@ pub async fn open(
     })
     .await?;
     let opening = record.opening(prepared.as_ref().ok());
-    let mut completion = Completion::new(Outcome::Answered);
-    let started = prepared.and_then(|prepared| {
-        accepted(&mut completion, &prepared);
-        PolicyStore::start(source, prepared)
-    });
-    match started {
-        Ok(store) => Ok((store, FirstEntry(opening, completion))),
+    match in_force(prepared, |prepared| PolicyStore::start(source, prepared)) {
+        Ok((store, completion)) => Ok((store, FirstEntry(opening, completion))),
         Err(error) => {
-            let entry = audit.begin(opening).await?;
-            entry.complete(refused(&error)).await?;
+            audit.begin(opening).await?.complete(refused(&error)).await?;
             tell_refused(&error);
             Err(error.into())
         }
@@ -166,26 +160,21 @@ struct Record<'a> {
 
 impl Record<'_> {
     /// Open audit entry → put in force → complete audit entry.
-    async fn put<T>(
+    async fn put(
         &self,
         prepared: Result<Prepared, PolicyError>,
-        put_in_force: impl FnOnce(Prepared) -> Result<T, PolicyError>,
-    ) -> Result<T, OpenError> {
+        put: impl FnOnce(Prepared) -> Result<(), PolicyError>,
+    ) -> Result<(), OpenError> {
         let entry = self.audit.begin(self.opening(prepared.as_ref().ok())).await?;
-        let mut completion = Completion::new(Outcome::Answered);
-        let done = prepared.and_then(|prepared| {
-            accepted(&mut completion, &prepared);
-            put_in_force(prepared)
-        });
-        if let Err(error) = &done {
-            completion = refused(error);
+        match in_force(prepared, put) {
+            Ok(((), completion)) => entry.complete(completion).await.map(drop)?,
+            Err(error) => {
+                entry.complete(refused(&error)).await?;
+                tell_refused(&error);
+                return Err(error.into());
+            }
         }
-        // What is told is written down.
-        entry.complete(completion).await?;
-        if let Err(error) = &done {
-            tell_refused(error);
-        }
-        Ok(done?)
+        Ok(())
     }
 
     fn opening(&self, prepared: Option<&Prepared>) -> Opening {
@@ -200,10 +189,16 @@ impl Record<'_> {
     }
 }
 
-fn accepted(completion: &mut Completion, prepared: &Prepared) {
-    completion.ruling = Some(ruling(prepared));
-    completion.counts.extend(prepared.provenance().version.map(|version| ("version".to_owned(), version)));
-    tell(prepared);
+/// Puts a policy in force, tells of it, and returns what completes its entry.
+fn in_force<T>(
+    prepared: Result<Prepared, PolicyError>,
+    put: impl FnOnce(Prepared) -> Result<T, PolicyError>,
+) -> Result<(T, Completion), PolicyError> {
+    let prepared = prepared?;
+    let came = Came { policy: prepared.policy_hash().to_owned(), provenance: prepared.provenance().clone() };
+    let done = put(prepared)?;
+    came.tell();
+    Ok((done, came.completion()))
 }
 
 fn refused(error: &PolicyError) -> Completion {
@@ -214,23 +209,29 @@ fn tell_refused(error: &PolicyError) {
     tracing::error!(reason = error.reason(), "the policy is refused: {error}");
 }
 
-fn ruling(prepared: &Prepared) -> Ruling {
-    let rule = if prepared.provenance().signer.is_some() { "policy-signer" } else { "policy-directory" };
-    Ruling {
-        decision: Decision::Allow,
-        rule: rule.to_owned(),
-        policy: prepared.policy_hash().to_owned(),
-        obligations: BTreeMap::new(),
-    }
+/// A policy that has come into force.
+struct Came {
+    policy: String,
+    provenance: Provenance,
 }
 
-fn tell(prepared: &Prepared) {
-    let provenance = prepared.provenance();
-    match (&provenance.signer, provenance.version) {
-        (Some(signer), Some(version)) => {
-            tracing::info!(policy = prepared.policy_hash(), version, %signer, "a signed policy comes into force");
+impl Came {
+    fn completion(self) -> Completion {
+        let rule = if self.provenance.signer.is_some() { "policy-signer" } else { "policy-directory" };
+        let obligations = BTreeMap::new();
+        let mut completion = Completion::new(Outcome::Answered);
+        completion.counts.extend(self.provenance.version.map(|version| ("version".to_owned(), version)));
+        completion.ruling = Some(Ruling { decision: Decision::Allow, rule: rule.to_owned(), policy: self.policy, obligations });
+        completion
+    }
+
+    fn tell(&self) {
+        match (&self.provenance.signer, self.provenance.version) {
+            (Some(signer), Some(version)) => {
+                tracing::info!(policy = self.policy, version, %signer, "a signed policy came into force");
+            }
+            _ => tracing::info!(policy = self.policy, "the policy of a directory came into force"),
         }
-        _ => tracing::info!(policy = prepared.policy_hash(), "the policy of a directory comes into force"),
     }
 }
 

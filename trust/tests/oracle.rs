@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{fs, io};
 
-use sallyport_trust::policy::{Action, Attributes, Context, Decision, PolicyStore, Request};
+use sallyport_trust::policy::{Action, Attributes, Context, Decision, PolicyStore, Request, kind};
 use serde_json::{Value, json};
 
 const PACKAGE: &str = "casbin==1.43.0";
@@ -91,6 +91,7 @@ fn another_casbin_decides_alike_on_the_whole_matrix() {
     let requests = matrix();
     let written: Vec<Value> = requests.iter().map(as_json).collect();
     let asked = json!({
+        "kinds": kind::ALL,
         "model": fs::read_to_string(policies().join("model.conf")).unwrap(),
         "policies": folders.iter().map(|folder| json!({ "rules": rules(folder), "requests": written })).collect::<Vec<_>>(),
     });
@@ -122,7 +123,20 @@ fn another_casbin_decides_alike_on_the_whole_matrix() {
 fn matrix() -> Vec<Request> {
     let people = subjects();
     let resources = resources();
-    let actions = ["ask", "look_up", "federate", "relay", "evaluate", "agree", "tag", "catalog", "account", "audit"];
+    let actions = [
+        "ask",
+        "look_up",
+        "federate",
+        "relay",
+        "evaluate",
+        "agree",
+        "tag",
+        "catalog",
+        "account",
+        "audit",
+        "publish",
+        "run_pattern",
+    ];
     let contexts = contexts();
     let mut requests = Vec::new();
     for subject in &people {
@@ -183,7 +197,7 @@ fn resources() -> Vec<Attributes> {
         Attributes::new().with("kind", "federation"),
     ];
     for owner in ["hsi", "cbp", "acme", "sallyport.demo"] {
-        resources.extend(["federation", "linkage", "audit", "catalog"].map(|kind| of_kind(kind, owner)));
+        resources.extend(["federation", "linkage", "audit", "catalog", "pattern"].map(|kind| of_kind(kind, owner)));
     }
     resources
 }

@@ -76,7 +76,7 @@ async fn a_running_process_takes_what_its_signer_signed_and_keeps_it_against_eve
     let [port] = free_ports();
     let config = world.gateway_of_bundle(port, &signers(&format!("\"{SIGNER}\"")));
     let mut server: Server = world.start("gateway", port, &config);
-    server.logs("a signed policy comes into force").await;
+    server.logs("a signed policy came into force").await;
 
     world.exchange(&first.replace("analyst", "anybody"));
     server.logs("policy_bundle_tampered").await;
@@ -195,10 +195,10 @@ async fn a_directory_is_read_again_when_it_changes_or_when_a_signal_asks() {
     hang_up(&server);
     server.logs("the policy is refused").await;
     world.write("changed/rules.toml", &format!("{good}# And again.\n"));
-    let before = server.said("log").matches("comes into force").count();
+    let before = server.said("log").matches("came into force").count();
     hang_up(&server);
     let until = std::time::Instant::now() + crate::world::PATIENCE;
-    while server.said("log").matches("comes into force").count() == before {
+    while server.said("log").matches("came into force").count() == before {
         assert!(std::time::Instant::now() < until, "{}", server.said("log"));
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }

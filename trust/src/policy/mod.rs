@@ -72,8 +72,8 @@ pub enum PolicyError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file is over [`FILE_BYTES_MAX`].
-    #[error("{file} is larger than 32 MiB; leave out or merge rules")]
+    /// A file is over [`FILE_BYTES_MAX`], or a bundle over [`BUNDLE_BYTES_MAX`].
+    #[error("{file} is too large: a file may have 32 MiB and a bundle 64 MiB; leave out or merge rules")]
     TooLarge {
         /// Name of the file.
         file: &'static str,

@@ -1,7 +1,7 @@
 """A second opinion on policies, from another implementation of casbin and another reading of the rules.
 
-Reads from the file named on the command line: the casbin model, and policies with their rules and the
-requests put to them. Writes to standard output one list of decisions for each policy. The conditions are
+Reads from the file named on the command line: the casbin model, the kinds of resources that there are,
+and policies with their rules and the requests put to them. Writes to standard output one list of decisions for each policy. The conditions are
 read here anew, as policies/*/rules.toml explains them; how rules combine is left to casbin.
 """
 
@@ -15,8 +15,6 @@ SENSITIVITIES = ["public", "official", "law_enforcement_sensitive"]
 CLEARANCES = ["none", "confidential", "secret", "top_secret"]
 LEVELS = {("subject", "security_clearance_level"): CLEARANCES, ("resource", "sensitivity"): SENSITIVITIES}
 FLAGS = {"sworn_law_enforcement_officer", "intelligence_analyst", "28cfr_certification"}
-NUMBERS = {"minimum_datasets", "top"}
-KINDS = {"dataset", "federation", "linkage", "audit", "catalog"}
 QUESTIONS = {"ask", "look_up", "federate"}
 DEFAULTS = {"minimum_datasets": 2, "maximum_results": 100}
 
@@ -91,7 +89,7 @@ def outcome(rule, request):
     return None if None in each else True
 
 
-def is_about_something(request):
+def is_about_something(request, kinds):
     """Owner and kind in their exact form; a data set of that owner where there is one."""
     plain = set("abcdefghijklmnopqrstuvwxyz0123456789-_.")
     resource = request["resource"]
@@ -99,7 +97,7 @@ def is_about_something(request):
     for name in (owner, kind):
         if not name or len(name) > 100 or set(name) - plain:
             return False
-    if kind not in KINDS:
+    if kind not in kinds:
         return False
     if dataset is None:
         return kind != "dataset"
@@ -108,7 +106,8 @@ def is_about_something(request):
 
 
 class Policy:
-    def __init__(self, model, rules):
+    def __init__(self, model, kinds, rules):
+        self.kinds = kinds
         self.rules = {rule["id"]: rule for rule in rules}
         text = casbin.Model()
         text.load_model_from_text(model)
@@ -130,7 +129,7 @@ class Policy:
         return result is None if rule["effect"] == "hold" else result is not False
 
     def decide(self, request):
-        if not is_about_something(request) or not self.enforcer.enforce(request):
+        if not is_about_something(request, self.kinds) or not self.enforcer.enforce(request):
             return "deny"
         granting = [
             rule for rule in self.rules.values()
@@ -151,7 +150,7 @@ def main():
         asked = json.load(file)
     decided = []
     for policy in asked["policies"]:
-        oracle = Policy(asked["model"], policy["rules"])
+        oracle = Policy(asked["model"], asked["kinds"], policy["rules"])
         decided.append([oracle.decide(request) for request in policy["requests"]])
     json.dump(decided, sys.stdout)
 

@@ -118,6 +118,7 @@ fn does_as_much(rule: &Read<'_>, other: &Read<'_>) -> bool {
         }
         (Effect::Hold, Effect::Hold) => {
             rule.rule.release_by == other.rule.release_by
+                && rule.rule.releases >= other.rule.releases
                 && is_no_stricter(other.rule, rule.rule)
                 && conditions.all(|condition| other.profile.ensures(condition))
         }
@@ -140,6 +141,6 @@ fn says_the_same(a: &Read<'_>, b: &Read<'_>) -> bool {
         && one.actions == other.actions
         && one.scope == other.scope
         && one.obligations == other.obligations
-        && one.release_by == other.release_by
+        && (&one.release_by, one.releases) == (&other.release_by, other.releases)
         && a.profile == b.profile
 }
