@@ -13,9 +13,10 @@ use sallyport_trust::{
     auditing::{self, AuditService, Auditing},
     clock::Clock,
     guard::Guard,
-    identity::{Connections, Identity, IdentityError, Role, SpiffeId, connect},
+    identity::{Connections, Identity, IdentityError, PeerChannel, Role, SpiffeId},
+    life,
     policy::{PolicyError, PolicySource},
-    policy_life::{self, OpenError, Watch},
+    policy_life::{self, OpenError},
     serve::{ServeError, Services, serve},
 };
 use tokio::net::TcpListener;
@@ -23,10 +24,11 @@ use tokio::net::TcpListener;
 use crate::{
     Config,
     books::Books,
+    config::Federation,
     consent::{KeptQuestions, ReleaseQueue},
     holdings::{Holdings, HoldingsError},
     housekeeping::keep_house,
-    linkage::epoch::{Epoch, EpochError, Terms},
+    linkage::{epoch::EpochError, epochs::Epochs},
     node::{Node, State},
     patterns::PatternStore,
     rpc::{ContributionService, DeskService},
@@ -109,7 +111,7 @@ pub async fn run(
         OpenError::Audit(error) => RunError::Audit(error),
     })?;
     let policy = Arc::new(policy);
-    let policy_watch = Watch::begin(policy.clone(), audit.clone(), identity.id().clone(), &config.policy)
+    let policy_watch = policy_life::Watch::begin(policy.clone(), audit.clone(), identity.id().clone(), &config.policy)
         .map_err(RunError::Signals)?;
     let node = Arc::new(open(&config, &identity, Guard::new(policy, audit, clock))?);
     let listener = TcpListener::bind(&config.listen)
@@ -135,8 +137,11 @@ pub async fn run(
         file_descriptor_set: FILE_DESCRIPTOR_SET,
     };
     let connections = Connections::new(&config.limits);
+    let watch = life::Watch::begin(node.clone(), identity.clone(), connections.clone(), &config.certificates)
+        .map_err(RunError::Signals)?;
     let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
     settling.abort();
+    watch.end().await;
     policy_watch.end().await;
     housekeeping.abort();
     node.guard.close().await?;
@@ -146,14 +151,9 @@ pub async fn run(
 
 fn open(config: &Config, identity: &Arc<Identity>, guard: Guard) -> Result<Node, RunError> {
     let federation = identity.id().federation.clone();
-    let terms = Terms {
-        federation: federation.clone(),
-        epoch: config.federation.epoch,
-        members: config.federation.members.clone(),
-        agency: config.agency.clone(),
-    };
+    let Federation { epoch, members, evaluations_per_node } = &config.federation;
     let state = State {
-        epoch: Epoch::open(&config.state, terms)?,
+        epochs: Epochs::open(&config.state, &federation, &config.agency, (*epoch, members), *evaluations_per_node)?,
         books: Books::open(config, guard.clock().now_ms())?,
         holdings: Holdings::open(&config.state, config.dataset.clone())?,
         patterns: PatternStore::open(config.state.join("patterns"), &config.agency)?,
@@ -161,7 +161,7 @@ fn open(config: &Config, identity: &Arc<Identity>, guard: Guard) -> Result<Node,
         kept: KeptQuestions::open(&config.state)?,
     };
     let gateway_id = SpiffeId { federation, role: Role::Gateway };
-    let channel = connect(identity, &config.gateway, &gateway_id, &config.connect)?;
+    let channel = PeerChannel::new(identity, &config.gateway, &gateway_id, &config.connect)?;
     let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
     Ok(Node::new(config.clone(), identity.clone(), guard, gateway, state))
 }

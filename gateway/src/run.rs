@@ -11,14 +11,15 @@ use sallyport_trust::{
     error::Refusal,
     guard::Guard,
     identity::{Connections, Identity, IdentityError, Role, SpiffeId},
+    life::{self, HangUps},
     policy::{PolicyError, PolicySource},
-    policy_life::{self, OpenError, Watch},
+    policy_life::{self, OpenError},
     question::ReplayGuard,
     serve::{ServeError, Services, serve},
 };
 use tokio::net::TcpListener;
 
-use crate::{Config, contributors::Contributors, rpc::FederationService};
+use crate::{Config, contributors::Contributors, reload, rpc::FederationService};
 
 /// Everything that a question's way through the gateway needs.
 pub(crate) struct Gateway {
@@ -27,6 +28,12 @@ pub(crate) struct Gateway {
     pub(crate) contributors: Contributors,
     pub(crate) replays: ReplayGuard,
     pub(crate) clock: Clock,
+}
+
+impl AsRef<Guard> for Gateway {
+    fn as_ref(&self) -> &Guard {
+        &self.guard
+    }
 }
 
 /// Why a gateway did not start, or ended.
@@ -73,9 +80,12 @@ impl Gateway {
     pub(crate) fn member(&self, peer: &SpiffeId) -> Result<String, Refusal> {
         match &peer.role {
             Role::Node { agency } if peer.federation == self.identity.id().federation => Ok(agency.clone()),
-            _ => Err(Refusal::denied(
-                "wrong_role",
-                "The gateway speaks with agencies' nodes alone; ask at the node of your own agency.",
+            _ => Err(self.guard.turn_away(
+                peer,
+                Refusal::denied(
+                    "wrong_role",
+                    "The gateway speaks with agencies' nodes alone; ask at the node of your own agency.",
+                ),
             )),
         }
     }
@@ -103,7 +113,7 @@ pub async fn run(
         OpenError::Audit(error) => RunError::Audit(error),
     })?;
     let policy = Arc::new(policy);
-    let policy_watch = Watch::begin(policy.clone(), audit.clone(), identity.id().clone(), &config.policy)
+    let policy_watch = policy_life::Watch::begin(policy.clone(), audit.clone(), identity.id().clone(), &config.policy)
         .map_err(RunError::Signals)?;
     let gateway = Arc::new(Gateway {
         contributors: Contributors::new(&config, &identity)?,
@@ -128,8 +138,14 @@ pub async fn run(
         names: vec!["sallyport.gateway.v1.Federation".to_owned(), auditing::NAME.to_owned()],
         file_descriptor_set: FILE_DESCRIPTOR_SET,
     };
+    let hang_ups = HangUps::listen().map_err(RunError::Signals)?;
+    let following = tokio::spawn(reload::follow(gateway.clone(), config.source.clone(), hang_ups));
     let connections = Connections::new(&config.limits);
+    let watch = life::Watch::begin(gateway.clone(), identity.clone(), connections.clone(), &config.certificates)
+        .map_err(RunError::Signals)?;
     let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
+    following.abort();
+    watch.end().await;
     policy_watch.end().await;
     gateway.guard.close().await?;
     served?;

@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::audit::{AuditError, AuditLog, Completion, Decision, Opening, Outcome, Ruling};
 use crate::identity::SpiffeId;
+use crate::life::HangUps;
 use crate::policy::{PolicyError, PolicySettings, PolicySource, PolicyStore, Prepared, Stamps};
 
 /// The action of its entries: a policy comes into force, or is refused.
@@ -184,25 +185,5 @@ fn tell(prepared: &Prepared) {
             tracing::info!(policy = prepared.policy_hash(), version, %signer, "a signed policy comes into force");
         }
         _ => tracing::info!(policy = prepared.policy_hash(), "the policy of a directory comes into force"),
-    }
-}
-
-/// SIGHUP, where there is one.
-struct HangUps(#[cfg(unix)] tokio::signal::unix::Signal);
-
-impl HangUps {
-    fn listen() -> io::Result<Self> {
-        #[cfg(unix)]
-        return tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).map(Self);
-        #[cfg(not(unix))]
-        return Ok(Self());
-    }
-
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        if self.0.recv().await.is_some() {
-            return;
-        }
-        std::future::pending().await
     }
 }
