@@ -149,10 +149,10 @@ async fn own_rows(
         let own = numbers.filter(|number| u64::from(*number) < records.count());
         return Ok(own.map(|number| About::record(&dataset.name, records.keys(number))).collect());
     }
-    let agreed = node.agreed()?;
+    let agreed = node.epochs.with_digest(&contribution.epoch).ok_or_else(unknown)?;
     let subject: IdentifierType = contribution.subject.parse().map_err(|_| unknown())?;
     let names = QuestionKeys::derive(&agreed.secret, &question.0, contribution.minimum_datasets);
-    let order = node.holdings.order(subject, &agreed.locators).ok_or_else(unknown)?;
+    let order = agreed.order(subject).ok_or_else(unknown)?;
     let own = keys.filter_map(|key| order.subject(&agreed.locators, names.tag_of(&key)));
     Ok(own.map(|number| vec![About::Subject(subject, number)]).collect())
 }

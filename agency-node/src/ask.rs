@@ -21,8 +21,9 @@ use tonic::Status;
 
 use crate::{
     consent::Kept,
+    linkage::epochs::Agreed,
     lookup::{LookedUp, look_up},
-    node::{Agreed, Node},
+    node::Node,
     patterns,
     resolve::resolve,
 };

@@ -30,6 +30,9 @@ const PATIENCE_MS: i64 = 15_000;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Contribution {
     question: [u8; 32],
+    /// Digest of the epoch that it was asked in.
+    #[serde(default)]
+    pub(crate) epoch: [u8; 32],
     pub(crate) part: usize,
     /// When it was answered.
     at_ms: i64,
@@ -73,6 +76,7 @@ impl Contribution {
         };
         Some(Self {
             question: question.id.0,
+            epoch: header.epoch_digest,
             part: index,
             at_ms: now_ms,
             deadline_ms: header.deadline_ms,
@@ -194,6 +198,11 @@ impl Awaited {
             .map_err(|error| Refusal::internal("awaited_not_kept", &error))
     }
 
+    /// True while an account of a question in this epoch may come.
+    pub(crate) fn awaits(&self, epoch: &[u8; 32]) -> bool {
+        self.waiting().values().any(|contribution| contribution.epoch == *epoch)
+    }
+
     /// Takes those whose account should have come long since.
     pub(crate) fn take_overdue(&self, now_ms: i64) -> Vec<Contribution> {
         self.waiting().extract_if(|_, contribution| contribution.is_overdue(now_ms)).map(|(_, one)| one).collect()
@@ -209,6 +218,7 @@ pub(crate) mod tests {
     pub(crate) fn contribution(number: u8) -> Contribution {
         Contribution {
             question: [number; 32],
+            epoch: [9; 32],
             part: 0,
             at_ms: 1_000,
             deadline_ms: 5_000,
@@ -252,8 +262,9 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (awaited, _) = Awaited::open(folder.path()).unwrap();
         awaited.expect(contribution(1)).unwrap();
+        assert!(awaited.awaits(&[9; 32]) && !awaited.awaits(&[8; 32]));
         assert!(awaited.take_overdue(21_000).is_empty());
         assert_eq!(awaited.take_overdue(21_001), [contribution(1)]);
-        assert!(awaited.take_overdue(21_001).is_empty());
+        assert!(awaited.take_overdue(21_001).is_empty() && !awaited.awaits(&[9; 32]));
     }
 }

@@ -1,4 +1,4 @@
-//! The books that a node keeps of what it gave away: evaluations, budgets, awaited accounts, disclosures.
+//! The books that a node keeps of what it gave away: budgets, awaited accounts, disclosures.
 //! All of them lie under the node's state directory and survive a crash.
 
 use std::io;
@@ -10,7 +10,6 @@ use crate::{
     awaited::{Awaited, Contribution, Released},
     budget::Budgets,
     disclosure::{Disclosure, Disclosures, Written},
-    linkage::evaluate::Quota,
     period::Period,
 };
 
@@ -19,7 +18,6 @@ pub(crate) const KEPT_BY_LAW: Period = Period::days(5 * 365 + 2);
 
 /// Everything that is counted or written down for others to check.
 pub(crate) struct Books {
-    pub(crate) quota: Quota,
     pub(crate) budgets: Budgets,
     pub(crate) awaited: Awaited,
     pub(crate) disclosures: Disclosures,
@@ -31,14 +29,12 @@ impl Books {
     /// # Errors
     /// When one cannot be read or written, or is damaged.
     pub(crate) fn open(config: &Config, now_ms: i64) -> io::Result<Self> {
-        let quota = config.state.join("quota").join(config.federation.epoch.to_string());
         let (awaited, interrupted) = Awaited::open(&config.state.join("awaited"))?;
         let keep = config.disclosures.keep;
         if keep < KEPT_BY_LAW {
             tracing::warn!("disclosures are kept for {keep} only; 5 U.S.C. 552a(c) asks for five years");
         }
         let books = Self {
-            quota: Quota::open(quota, config.federation.evaluations_per_node)?,
             budgets: Budgets::open(&config.state.join("budgets"), config.budget.clone(), now_ms)?,
             awaited,
             disclosures: Disclosures::open(&config.state, keep)?,
@@ -107,7 +103,6 @@ mod tests {
         let (awaited, interrupted) = Awaited::open(&state.join("awaited")).unwrap();
         let budgets = vec![Budget::Subject { scores: 2, period: Period::days(1) }];
         let books = Books {
-            quota: Quota::open(state.join("quota"), 1).unwrap(),
             budgets: Budgets::open(&state.join("budgets"), budgets, 2_000).unwrap(),
             awaited,
             disclosures: Disclosures::open(state, Period::days(30)).unwrap(),

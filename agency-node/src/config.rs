@@ -7,7 +7,8 @@ use std::{
 
 use sallyport_trust::{
     auditing::Auditor,
-    identity::{ConnectSettings, Limits, TlsFiles},
+    identity::{ConnectSettings, Limits, LimitsError, TlsFiles},
+    life,
     policy::{PolicySettings, PolicySettingsError},
     witnessing::{WitnessError, WitnessSettings},
 };
@@ -44,6 +45,9 @@ pub struct Config {
     pub federation: Federation,
     /// Certificate, key and authorities.
     pub tls: TlsFiles,
+    /// How they are watched over.
+    #[serde(default)]
+    pub certificates: life::Settings,
     /// Limits of the listener.
     #[serde(default)]
     pub limits: Limits,
@@ -133,13 +137,16 @@ pub enum ConfigError {
     },
     /// A limit is out of range.
     #[error("[limits]: {0}")]
-    Limits(#[from] sallyport_trust::identity::limits::LimitsError),
+    Limits(#[from] LimitsError),
     /// What is said of the policy cannot be.
     #[error("[policy]: {0}")]
     Policy(#[from] PolicySettingsError),
     /// A setting of the audit log's witnesses is out of range.
     #[error("[witnesses]: {0}")]
     Witnesses(#[from] WitnessError),
+    /// The watch over certificates is out of range.
+    #[error("[certificates]: {0}")]
+    Certificates(LimitsError),
     /// The members are not what they must be.
     #[error("[federation] members: name each agency once, at least two, and {0} among them")]
     Members(String),
@@ -185,6 +192,7 @@ impl Config {
     fn validate(&mut self) -> Result<(), ConfigError> {
         self.limits.validate()?;
         self.policy.validate(Some(&self.agency))?;
+        self.certificates.validate().map_err(ConfigError::Certificates)?;
         let members = &mut self.federation.members;
         let named = members.len();
         members.sort_unstable();

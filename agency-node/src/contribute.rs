@@ -33,7 +33,8 @@ use crate::{
     holdings::{Held, Holding, HoldingsError, Scan},
     identifier::IdentifierType,
     link::{self, Side},
-    node::{Agreed, Node, own_list_elsewhere},
+    linkage::epochs::Agreed,
+    node::{Node, own_list_elsewhere},
     reveal,
 };
 
@@ -70,10 +71,7 @@ async fn answer(node: &Arc<Node>, signed: &SignedQuestion, trail: &mut Trail, ro
     let question = signed.open(&node.identity, node.clock.now_ms())?;
     let (index, part) = only_part(&question)?;
     node.replays.take(&question.header, index, node.clock.now_ms())?;
-    let agreed = node.agreed()?;
-    if question.header.epoch_digest != agreed.digest {
-        return Err(node.epoch_differs());
-    }
+    let agreed = node.epochs.answering(&question.header.home_agency, &question.header.epoch_digest)?;
     let share_point = question.header.commitments[index].share_point;
     let work = match part.indicator() {
         None => Work::Plain(own_list(node, &question)?),
@@ -208,7 +206,7 @@ async fn scan(
         (node.holdings.fold(permit, &indicator.dataset, &scan).await?, Vec::new(), None)
     };
     let as_of_ms = window.until_ms.unwrap_or(header.issued_at_ms);
-    let tags = node.holdings.tags(subject);
+    let tags = node.holdings.tags(subject, &agreed.tags);
     let over = node.over_budget();
     let mut untagged = 0;
     let evidence = |place: usize, held: &Held| Evidence {

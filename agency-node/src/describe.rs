@@ -71,7 +71,7 @@ fn description(node: &Node, dataset: &Dataset) -> DatasetDescription {
     let manifest = node.holdings.manifest(&dataset.name).unwrap_or_default();
     let subjects = |name: &String| manifest.subjects.get(name).copied().unwrap_or_default();
     // The tables do not tell which data set an identifier without a tag stands in: the worst is told.
-    let untagged = |kind, name| node.holdings.untagged_count(kind).min(subjects(name));
+    let untagged = |kind, name| node.untagged_count(kind).min(subjects(name));
     let day = |moment_ms: i64| u32::try_from(moment_ms.div_euclid(86_400_000)).ok();
     DatasetDescription {
         name: dataset.name.clone(),
@@ -90,7 +90,7 @@ fn description(node: &Node, dataset: &Dataset) -> DatasetDescription {
                 name: PERSON.to_owned(),
                 r#type: PERSON.to_owned(),
                 // A person is found when all keys have their tags.
-                tagged: match node.holdings.untagged_count(IdentifierType::PersonKey) {
+                tagged: match node.untagged_count(IdentifierType::PersonKey) {
                     0 => manifest.records,
                     _ => 0,
                 },

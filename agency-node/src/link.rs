@@ -29,9 +29,10 @@ use crate::{
     about::About,
     contribute::{Rows, rows_message},
     history::{History, history},
-    holdings::{NEVER, NOBODY, Tags},
+    holdings::{NEVER, NOBODY},
     identifier::IdentifierType,
-    node::{Agreed, Node},
+    linkage::{epochs::Agreed, tags::Tags},
+    node::Node,
 };
 
 /// Circumstances of one side, at most.
@@ -134,8 +135,8 @@ pub(crate) async fn side(
     }
     let keys = LinkKeys::derive(&agreed.secret, &question.id.0, part.link);
     let question_keys = QuestionKeys::derive(&agreed.secret, &question.id.0, header.minimum_datasets);
-    let prepared = by_number(node.holdings.tags(keyed_type), |tags| keys.prepare(tags));
-    let references = by_number(node.holdings.tags(about_type), |tags| question_keys.join_keys(tags));
+    let prepared = by_number(node.holdings.tags(keyed_type, &agreed.tags), |tags| keys.prepare(tags));
+    let references = by_number(node.holdings.tags(about_type, &agreed.tags), |tags| question_keys.join_keys(tags));
     let has = |table: &[Option<u128>], number: u32| table.get(number as usize).is_some_and(Option::is_some);
     let tagged = |c: &&Circumstance| has(&prepared, c.keyed) && has(&references, c.about);
     let untagged = circumstances.iter().filter(|c| !tagged(c)).count() as u64;

@@ -19,8 +19,8 @@ use crate::{
     contribute::HIDDEN_AMONG_MIN,
     describe,
     identifier::{Canonical, Context, IdentifierType, canonicalise},
-    linkage::oprf::Tag,
-    node::{Agreed, Node},
+    linkage::{epochs::Agreed, oprf::Tag},
+    node::Node,
 };
 
 /// How many subjects of the smallest data set a range should hold; the least is far below it.
@@ -121,7 +121,7 @@ async fn tags(
     let mut tags = Vec::with_capacity(identifiers.len());
     let mut unknown = Vec::new();
     for identifier in identifiers {
-        match node.holdings.tag_of(kind, &identifier) {
+        match node.holdings.tag_of(kind, &identifier, &agreed.tags) {
             Some(tag) => tags.push(tag),
             None => unknown.push(identifier),
         }

@@ -5,19 +5,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use arc_swap::ArcSwapOption;
-use sallyport_join::keys::{EpochSecret, Locators};
 use sallyport_proto::gateway::v1::federation_client::FederationClient;
 use sallyport_trust::{
     clock::Clock,
-    error::{Kind, Refusal},
+    error::Refusal,
     guard::Guard,
-    identity::{Identity, Role, SpiffeId},
+    identity::{Identity, PeerChannel, Role, SpiffeId},
     policy::attribute,
     question::{AGE_MAX_MS, Asker, LocatorRange, QuestionId, ReplayGuard},
     witnessing::Witness,
 };
-use tonic::transport::Channel;
 
 use crate::{
     Config,
@@ -28,8 +25,8 @@ use crate::{
     holdings::Holdings,
     identifier::IdentifierType,
     linkage::{
-        epoch::Epoch,
-        oprf::{EpochKeys, Tag},
+        epochs::{Agreed, Epochs},
+        oprf::Tag,
         tagging::Tagger,
     },
     patterns::PatternStore,
@@ -46,7 +43,7 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     pub(crate) witness: Arc<Witness>,
     pub(crate) receipts: Receipts,
-    pub(crate) gateway: FederationClient<Channel>,
+    pub(crate) gateway: FederationClient<PeerChannel>,
     pub(crate) holdings: Holdings,
     pub(crate) patterns: PatternStore,
     pub(crate) books: Books,
@@ -55,8 +52,7 @@ pub(crate) struct Node {
     /// Questions of this agency's people that owners hold.
     pub(crate) kept: KeptQuestions,
     pub(crate) replays: ReplayGuard,
-    pub(crate) epoch: tokio::sync::Mutex<Epoch>,
-    pub(crate) agreed: ArcSwapOption<Agreed>,
+    pub(crate) epochs: Epochs,
     pub(crate) settled: Mutex<Settled>,
     pub(crate) revealing: Revealing,
     lookups: Mutex<HashMap<QuestionId, (i64, Vec<Tag>)>>,
@@ -67,19 +63,15 @@ pub(crate) struct State {
     pub(crate) holdings: Holdings,
     pub(crate) patterns: PatternStore,
     pub(crate) books: Books,
-    pub(crate) epoch: Epoch,
+    pub(crate) epochs: Epochs,
     pub(crate) releases: ReleaseQueue,
     pub(crate) kept: KeptQuestions,
 }
 
-/// The epoch, once every member has contributed.
-pub(crate) struct Agreed {
-    pub(crate) digest: [u8; 32],
-    pub(crate) secret: EpochSecret,
-    pub(crate) locators: Locators,
-    pub(crate) keys: Arc<EpochKeys>,
-    /// The other members, in the order of their keys.
-    pub(crate) others: Vec<String>,
+impl AsRef<Guard> for Node {
+    fn as_ref(&self) -> &Guard {
+        &self.guard
+    }
 }
 
 /// How far the node has come since its start.
@@ -95,7 +87,7 @@ impl Node {
         identity: Arc<Identity>,
         guard: Guard,
         witness: Arc<Witness>,
-        gateway: FederationClient<Channel>,
+        gateway: FederationClient<PeerChannel>,
         state: State,
     ) -> Self {
         let clock = guard.clock().clone();
@@ -114,8 +106,7 @@ impl Node {
             books: state.books,
             releases: state.releases,
             kept: state.kept,
-            epoch: tokio::sync::Mutex::new(state.epoch),
-            agreed: ArcSwapOption::empty(),
+            epochs: state.epochs,
             settled: Mutex::default(),
             revealing: Revealing::default(),
             lookups: Mutex::default(),
@@ -127,11 +118,17 @@ impl Node {
         if peer.role == Role::Gateway && peer.federation == self.identity.id().federation {
             return Ok(());
         }
-        Err(Refusal::denied("wrong_role", "Only the federation's gateway may bring questions of other agencies."))
+        let refusal =
+            Refusal::denied("wrong_role", "Only the federation's gateway may bring questions of other agencies.");
+        Err(self.guard.turn_away(peer, refusal))
     }
 
     /// The person behind a client certificate, with the attributes this agency vouches for.
     pub(crate) fn person(&self, peer: &SpiffeId) -> Result<Asker, Refusal> {
+        self.known_person(peer).map_err(|refusal| self.guard.turn_away(peer, refusal))
+    }
+
+    fn known_person(&self, peer: &SpiffeId) -> Result<Asker, Refusal> {
         let Role::User { agency, name } = &peer.role else {
             return Err(Refusal::denied("wrong_role", "Only people of the agency may ask at its node."));
         };
@@ -150,26 +147,18 @@ impl Node {
         Ok(asker)
     }
 
-    /// The agreed epoch.
+    /// The epoch that own questions are asked in.
     ///
     /// # Errors
     /// `epoch_not_agreed` while a member is missing.
     pub(crate) fn agreed(&self) -> Result<Arc<Agreed>, Refusal> {
-        self.agreed.load_full().ok_or_else(|| {
-            Refusal::new(
-                Kind::Unavailable,
-                "epoch_not_agreed",
-                "The nodes have not agreed on the epoch yet; every member must be up once. Try again shortly.",
-            )
-        })
+        self.epochs.in_use()
     }
 
-    pub(crate) fn epoch_differs(&self) -> Refusal {
-        Refusal::new(
-            Kind::Conflict,
-            "epoch_differs",
-            "The nodes were told different things about this epoch; compare [federation] at all of them.",
-        )
+    /// Subjects of a type that have no tag yet in the epoch in use.
+    pub(crate) fn untagged_count(&self, kind: IdentifierType) -> u64 {
+        let tagged = self.agreed().map_or(0, |agreed| agreed.tags.tagged(kind));
+        self.holdings.subject_count(kind).saturating_sub(tagged)
     }
 
     /// What tagging needs, once the epoch is agreed.
@@ -181,13 +170,22 @@ impl Node {
             epoch_digest: agreed.digest,
             keys: agreed.keys.clone(),
             others: agreed.others.clone(),
+            joined: self.joined(agreed),
         }
+    }
+
+    /// Places among the others of those who were not in the epoch that this one continues.
+    fn joined(&self, agreed: &Agreed) -> Vec<usize> {
+        let before = agreed.continues.and_then(|digest| self.epochs.with_digest(&digest));
+        let Some(before) = before else { return Vec::new() };
+        let others = agreed.others.iter().enumerate();
+        others.filter(|(_, other)| !before.members.contains(other)).map(|(place, _)| place).collect()
     }
 
     /// This node's subjects in the ranges of a look-up, each range widened until it holds at least
     /// [`HIDDEN_AMONG_MIN`] of them: what is asked never narrows down to a few.
     pub(crate) fn hidden_among(&self, subject: IdentifierType, agreed: &Agreed, ranges: &[LocatorRange]) -> Vec<u32> {
-        let Some(order) = self.holdings.order(subject, &agreed.locators) else { return Vec::new() };
+        let Some(order) = agreed.order(subject) else { return Vec::new() };
         let mut subjects: Vec<u32> = Vec::new();
         for range in ranges {
             let (mut bits, mut prefix) = (range.bits.min(64), range.prefix);
@@ -233,7 +231,7 @@ impl Node {
         question: &QuestionId,
     ) -> Result<Vec<u32>, Refusal> {
         let tags = self.take_lookup(question).ok_or_else(own_list_elsewhere)?;
-        let Some(order) = self.holdings.order(subject, &agreed.locators) else { return Ok(Vec::new()) };
+        let Some(order) = agreed.order(subject) else { return Ok(Vec::new()) };
         let mut own: Vec<u32> = tags.into_iter().filter_map(|tag| order.subject(&agreed.locators, tag)).collect();
         own.sort_unstable();
         own.dedup();

@@ -15,7 +15,8 @@ use sallyport_trust::{
 
 use crate::{
     identifier::{Hidden, IdentifierType, mask},
-    node::{Agreed, Node},
+    linkage::epochs::Agreed,
+    node::Node,
 };
 
 /// The answer as the person may see it: own subjects masked as the policy asks, with the outcome that
@@ -56,7 +57,7 @@ async fn subjects(
         Refusal::bad_input("subject_unknown", "The subject is no type of identifier that this node knows.")
     })?;
     let keys = QuestionKeys::derive(&agreed.secret, &id.0, question.minimum_datasets);
-    let order = node.holdings.order(kind, &agreed.locators);
+    let order = agreed.order(kind);
     let numbers: Vec<Option<u32>> = answer
         .matches
         .iter()

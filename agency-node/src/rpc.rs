@@ -7,12 +7,13 @@ use prost::Message;
 use sallyport_proto::{
     gateway::v1::RelayKind,
     node::v1::{
-        AccountRequest, AccountResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse,
-        DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse,
-        DisclosuresRequest, DisclosuresResponse, EpochGreeting, HeldQuestionsRequest, HeldQuestionsResponse,
-        PublishPatternRequest, PublishPatternResponse, ReadinessRequest, ReadinessResponse, ReceiptRequest,
-        ReceiptResponse, ReleaseRequest, ReleaseResponse, ReleasesRequest, ReleasesResponse, RevealRequest,
-        RevealResponse, SignedMessage, contribution_server::Contribution, desk_server::Desk,
+        AccountRequest, AccountResponse, ChangeEpochRequest, ContributeRequest, Contributed, DeliverRequest,
+        DeliverResponse, DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest,
+        DeskCatalogResponse, DisclosuresRequest, DisclosuresResponse, EpochGreeting, EpochRequest, EpochResponse,
+        HeldQuestionsRequest, HeldQuestionsResponse, PublishPatternRequest, PublishPatternResponse, ReadinessRequest,
+        ReadinessResponse, ReceiptRequest, ReceiptResponse, ReleaseRequest, ReleaseResponse, ReleasesRequest,
+        ReleasesResponse, RevealRequest, RevealResponse, SignedMessage, contribution_server::Contribution,
+        desk_server::Desk,
     },
 };
 use sallyport_trust::{
@@ -29,16 +30,20 @@ use tonic::{Request, Response, Status};
 use crate::{
     account,
     ask::{self, Asked},
+    change,
     consent::{self, decided, held_question, wanted},
     contribute, describe, disclosure,
     linkage::evaluate,
     node::Node,
+    operate,
     patterns::{self, WantedPattern},
     receipt, reveal, witness,
 };
 
 /// Messages of a stream that may wait for their reader.
 const WAITING_MAX: usize = 8;
+/// Instead of the number of a question's part: no question has so many.
+const EVALUATION: usize = usize::MAX;
 
 pub(crate) struct ContributionService(pub(crate) Arc<Node>);
 
@@ -126,15 +131,15 @@ async fn answer_carried(
     let unreadable = || Refusal::bad_input("relay_unreadable", "The carried message cannot be read.");
     if action == Action::Agree {
         let greeting = EpochGreeting::decode(message.payload.as_slice()).map_err(|_| unreadable())?;
-        let statement = greeting.statement.ok_or_else(unreadable)?;
-        let reply = node.epoch.lock().await.answer(&node.identity, &message.from, statement)?;
-        return Ok(reply.encode_to_vec());
+        return Ok(change::answer(node, &message.from, greeting).await?.encode_to_vec());
     }
-    let agreed = node.agreed()?;
+    node.epochs.any_agreed()?;
     let signed = SignedMessage::decode(message.payload.as_slice()).map_err(|_| unreadable())?;
     let now_ms = node.clock.now_ms();
-    let wanted = evaluate::verify(&node.identity, &node.agency, &message.from, &agreed.digest, now_ms, signed)?;
-    let left = node.books.quota.take(&wanted.agency, wanted.count())?;
+    let wanted = evaluate::verify(&node.identity, &node.agency, &message.from, now_ms, signed)?;
+    let agreed = node.epochs.evaluating(&wanted.agency, &wanted.epoch_digest)?;
+    node.replays.take_once(wanted.nonce, EVALUATION, wanted.issued_at_ms, now_ms)?;
+    let left = agreed.quota.take(&wanted.agency, wanted.count())?;
     trail.count("evaluations", wanted.count());
     Ok(evaluate::evaluate(agreed.keys.clone(), wanted, left).await?.encode_to_vec())
 }
@@ -208,12 +213,14 @@ impl Desk for DeskService {
         let peer = peer(&request)?;
         self.0.person(&peer)?;
         let settled = self.0.settled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (agreed, identifiers) = (self.0.agreed().ok(), self.0.holdings.identifier_count());
         Ok(Response::new(ReadinessResponse {
-            epoch_agreed: self.0.agreed().is_ok(),
-            identifiers: self.0.holdings.identifier_count(),
-            tagged: self.0.holdings.identifier_count().saturating_sub(self.0.holdings.untagged_total()),
+            epoch_agreed: agreed.is_some(),
+            identifiers,
+            tagged: agreed.map_or(0, |agreed| agreed.tags.tagged_total().min(identifiers)),
             ready: settled.ready,
             waiting_for: settled.waiting_for,
+            advice: self.0.identity.renewal_advice().into_iter().chain(operate::advice(&self.0)).collect(),
         }))
     }
 
@@ -238,5 +245,15 @@ impl Desk for DeskService {
         let held = consent::decide(&self.0, peer, decided(request.into_inner())?).await?;
         let question = Some(held_question(held, self.0.clock.now_ms()));
         Ok(Response::new(ReleaseResponse { question }))
+    }
+
+    async fn epoch(&self, request: Request<EpochRequest>) -> Result<Response<EpochResponse>, Status> {
+        let peer = peer(&request)?;
+        Ok(Response::new(operate::show(&self.0, &peer).await?))
+    }
+
+    async fn change_epoch(&self, request: Request<ChangeEpochRequest>) -> Result<Response<EpochResponse>, Status> {
+        let peer = peer(&request)?;
+        Ok(Response::new(operate::change(&self.0, peer, request.into_inner()).await?))
     }
 }

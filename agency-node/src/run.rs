@@ -14,9 +14,10 @@ use sallyport_trust::{
     auditing::{self, AuditService, Auditing},
     clock::Clock,
     guard::Guard,
-    identity::{Connections, Identity, IdentityError, Role, SpiffeId, connect},
+    identity::{Connections, Identity, IdentityError, PeerChannel, Role, SpiffeId},
+    life,
     policy::{PolicyError, PolicySource},
-    policy_life::{self, OpenError, Watch},
+    policy_life::{self, OpenError},
     serve::{ServeError, Services, serve},
     witnessing::{self, Witness},
 };
@@ -25,10 +26,11 @@ use tokio::net::TcpListener;
 use crate::{
     Config,
     books::Books,
+    config::Federation,
     consent::{KeptQuestions, ReleaseQueue},
     holdings::{Holdings, HoldingsError},
     housekeeping::keep_house,
-    linkage::epoch::{Epoch, EpochError, Terms},
+    linkage::{epoch::EpochError, epochs::Epochs},
     node::{Node, State},
     patterns::PatternStore,
     rpc::{ContributionService, DeskService},
@@ -111,12 +113,16 @@ pub async fn run(
         OpenError::Policy(problem) => RunError::Policy { path: config.policies.clone(), problem },
         OpenError::Audit(error) => RunError::Audit(error),
     })?;
-    let (parties, memory) = (witness::parties(&config, federation), config.state.join("witness"));
+    let Federation { epoch, members, evaluations_per_node } = &config.federation;
+    let epochs = Epochs::open(&config.state, federation, &config.agency, (*epoch, members), *evaluations_per_node)?;
+    let (parties, memory) =
+        (witness::parties(&epochs.plans(), &config.agency, federation), config.state.join("witness"));
     let witness = Witness::open(&identity, &audit, &memory, &parties, &config.witnesses, clock.clone())?;
     let policy = Arc::new(policy);
-    let policy_watch = Watch::begin((policy.clone(), first), audit.clone(), identity.id().clone(), &config.policy)
-        .map_err(RunError::Signals)?;
-    let (node, witnesses) = open(&config, &identity, Guard::new(policy, audit, clock), witness)?;
+    let policy_watch =
+        policy_life::Watch::begin((policy.clone(), first), audit.clone(), identity.id().clone(), &config.policy)
+            .map_err(RunError::Signals)?;
+    let (node, witnesses) = open(&config, &identity, Guard::new(policy, audit, clock), witness, epochs)?;
     let node = Arc::new(node);
     let listener = TcpListener::bind(&config.listen)
         .await
@@ -150,8 +156,11 @@ pub async fn run(
         file_descriptor_set: FILE_DESCRIPTOR_SET,
     };
     let connections = Connections::new(&config.limits);
+    let watch = life::Watch::begin(node.clone(), identity.clone(), connections.clone(), &config.certificates)
+        .map_err(RunError::Signals)?;
     let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
     settling.abort();
+    watch.end().await;
     policy_watch.end().await;
     housekeeping.abort();
     let closed = node.guard.close().await;
@@ -166,16 +175,11 @@ fn open(
     identity: &Arc<Identity>,
     guard: Guard,
     witness: Arc<Witness>,
+    epochs: Epochs,
 ) -> Result<(Node, ThroughGateway), RunError> {
     let federation = identity.id().federation.clone();
-    let terms = Terms {
-        federation: federation.clone(),
-        epoch: config.federation.epoch,
-        members: config.federation.members.clone(),
-        agency: config.agency.clone(),
-    };
     let state = State {
-        epoch: Epoch::open(&config.state, terms)?,
+        epochs,
         books: Books::open(config, guard.clock().now_ms())?,
         holdings: Holdings::open(&config.state, config.dataset.clone())?,
         patterns: PatternStore::open(config.state.join("patterns"), &config.agency)?,
@@ -183,7 +187,7 @@ fn open(
         kept: KeptQuestions::open(&config.state)?,
     };
     let gateway_id = SpiffeId { federation, role: Role::Gateway };
-    let channel = connect(identity, &config.gateway, &gateway_id, &config.connect)?;
+    let channel = PeerChannel::new(identity, &config.gateway, &gateway_id, &config.connect)?;
     let gateway_witness = WitnessClient::new(channel.clone()).max_decoding_message_size(config.limits.message_bytes);
     let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
     let witnesses = ThroughGateway { witness: gateway_witness, relay: gateway.clone() };

@@ -1,5 +1,7 @@
 //! This node's audit log and its witnesses: the gateway, and through it the other nodes.
 
+use std::collections::BTreeSet;
+
 use futures::future::BoxFuture;
 use sallyport_proto::{
     audit::v1::{AddCheckpointRequest, AddCheckpointResponse, witness_client::WitnessClient},
@@ -8,25 +10,37 @@ use sallyport_proto::{
 };
 use sallyport_trust::{
     error::Refusal,
-    identity::{Role, SpiffeId},
+    identity::{PeerChannel, Role, SpiffeId},
     witnessing::{Reply, Submission, Transport, rpc},
 };
-use tonic::transport::Channel;
 
-use crate::{Config, linkage::relay, node::Node};
+use crate::{
+    linkage::{course::Course, relay},
+    node::Node,
+};
 
-/// The parties that witness this node's log, and that it witnesses: the gateway and every other member.
-pub(crate) fn parties(config: &Config, federation: &str) -> Vec<SpiffeId> {
-    let others = config.federation.members.iter().filter(|member| **member != config.agency);
-    let nodes = others.map(|member| Role::Node { agency: member.clone() });
+/// The parties that witness this node's log, and that it witnesses: the gateway and every other member,
+/// those of the next epoch included.
+pub(crate) fn parties(course: &Course, agency: &str, federation: &str) -> Vec<SpiffeId> {
+    let plans = std::iter::once(&course.in_use).chain(&course.next);
+    let others: BTreeSet<&String> = plans.flat_map(|plan| &plan.members).filter(|member| *member != agency).collect();
+    let nodes = others.into_iter().map(|member| Role::Node { agency: member.clone() });
     let party = |role| SpiffeId { federation: federation.to_owned(), role };
     std::iter::once(Role::Gateway).chain(nodes).map(party).collect()
 }
 
+/// Takes the members of these plans as witnesses.
+pub(crate) fn follow(node: &Node, course: &Course) {
+    let parties = parties(course, &node.agency, &node.identity.id().federation);
+    if let Err(error) = node.witness.expect(&parties) {
+        tracing::error!(%error, "the witnesses stay as they were");
+    }
+}
+
 /// Reaches the gateway, and has it carry what is for other nodes.
 pub(crate) struct ThroughGateway {
-    pub(crate) witness: WitnessClient<Channel>,
-    pub(crate) relay: FederationClient<Channel>,
+    pub(crate) witness: WitnessClient<PeerChannel>,
+    pub(crate) relay: FederationClient<PeerChannel>,
 }
 
 impl Transport for ThroughGateway {

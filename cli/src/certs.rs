@@ -1,5 +1,7 @@
 //! `sallyport certs`: development certificates, never for production.
 
+mod life;
+
 use std::path::PathBuf;
 
 use sallyport_trust::{
@@ -11,7 +13,27 @@ use crate::failure::Failure;
 
 /// Arguments of `sallyport certs`.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    make: Make,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// List them: how long each is valid, what should be renewed, what was revoked.
+    Show(life::Show),
+    /// Issue those anew that are past half their time.
+    Renew(life::Renew),
+    /// Put one on the authority's revocation list.
+    Revoke(life::Revoke),
+}
+
+/// What to make, if no subcommand is given.
+#[derive(clap::Args)]
+struct Make {
     /// Where to put them.
     #[arg(long, value_name = "DIR", default_value = "certs")]
     directory: PathBuf,
@@ -29,8 +51,18 @@ pub(crate) struct Arguments {
     auditors: Vec<String>,
 }
 
-/// Makes what is missing and leaves what still serves.
+/// Runs the subcommand, or makes certificates.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.command {
+        None => make(&arguments.make),
+        Some(Command::Show(arguments)) => life::show(arguments),
+        Some(Command::Renew(arguments)) => life::renew(arguments),
+        Some(Command::Revoke(arguments)) => life::revoke(arguments),
+    }
+}
+
+/// Makes what is missing and leaves what still serves.
+fn make(arguments: &Make) -> Result<(), Failure> {
     let users = arguments.users.iter().map(|user| {
         user.split_once('/').ok_or_else(|| Failure::input("user_name", format!("write {user} as AGENCY/NAME")))
     });

@@ -75,6 +75,10 @@ const RELEASE_OFFICER: &str = "role = \"release_officer\"\n";
 const PRIVACY_OFFICERS: [&str; 3] = ["laurent", "ito", "berg"];
 const PRIVACY_OFFICER: &str = "role = \"privacy_officer\"\n";
 
+/// Who decides at each of [`AGENCIES`] about its node's epochs.
+const OPERATORS: [&str; 3] = ["weber", "santos", "kimura"];
+const OPERATOR: &str = "role = \"operator\"\n";
+
 /// The policies that the demonstration's parties start with, as they stand in the repository.
 const POLICIES: [(&str, &str); 10] = [
     ("model.conf", include_str!("../../policies/model.conf")),
@@ -204,10 +208,10 @@ fn start(directory: &Path) -> Result<Federation, Failure> {
         .zip(ASKERS)
         .zip(RELEASE_OFFICERS)
         .zip(DATASETS)
-        .zip(PRIVACY_OFFICERS)
-        .map(|((((agency, asker), officer), datasets), privacy_officer)| Member {
+        .zip(PRIVACY_OFFICERS.into_iter().zip(OPERATORS))
+        .map(|((((agency, asker), officer), datasets), (privacy_officer, operator))| Member {
             agency: (*agency).to_owned(),
-            people: [asker, (officer, RELEASE_OFFICER), (privacy_officer, PRIVACY_OFFICER)]
+            people: [asker, (officer, RELEASE_OFFICER), (privacy_officer, PRIVACY_OFFICER), (operator, OPERATOR)]
                 .map(|(name, attributes)| (name.to_owned(), attributes.to_owned()))
                 .to_vec(),
             datasets: datasets.to_owned(),

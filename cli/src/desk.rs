@@ -8,10 +8,10 @@ use std::{
 use sallyport_proto::{
     gateway::v1::{NodeCatalog, Progress},
     node::v1::{
-        AskPattern, DeskAnswer, DeskAskRequest, DeskCatalogRequest, DisclosuresRequest, DisclosuresResponse,
-        HeldQuestion, HeldQuestionsRequest, OwnHeldQuestion, PublishPatternRequest, PublishPatternResponse,
-        ReadinessRequest, ReadinessResponse, ReceiptRequest, ReleaseRequest, ReleasesRequest, ReleasesResponse,
-        desk_ask_event::Event, desk_client::DeskClient,
+        AskPattern, ChangeEpochRequest, DeskAnswer, DeskAskRequest, DeskCatalogRequest, DisclosuresRequest,
+        DisclosuresResponse, EpochRequest, EpochResponse, HeldQuestion, HeldQuestionsRequest, OwnHeldQuestion,
+        PublishPatternRequest, PublishPatternResponse, ReadinessRequest, ReadinessResponse, ReceiptRequest,
+        ReleaseRequest, ReleasesRequest, ReleasesResponse, desk_ask_event::Event, desk_client::DeskClient,
     },
 };
 use sallyport_trust::{
@@ -104,6 +104,18 @@ impl Desk {
     pub(crate) async fn catalog(&mut self) -> Result<Vec<NodeCatalog>, Refusal> {
         let answer = self.0.catalog(DeskCatalogRequest {}).await.map_err(|status| refusal_of(&status))?;
         Ok(answer.into_inner().nodes)
+    }
+
+    /// The epochs, and how far every member is with them.
+    pub(crate) async fn epoch(&mut self) -> Result<EpochResponse, Refusal> {
+        let answer = self.0.epoch(EpochRequest {}).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
+    }
+
+    /// Changes them.
+    pub(crate) async fn change_epoch(&mut self, request: ChangeEpochRequest) -> Result<EpochResponse, Refusal> {
+        let answer = self.0.change_epoch(request).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
     }
 
     /// Publishes a pattern of the person's agency.

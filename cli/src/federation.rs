@@ -313,7 +313,8 @@ fn node_config(member: &Member, port: u16, gateway_port: u16, members: &str) -> 
 
 fn tls(name: &str) -> String {
     format!(
-        "\n[tls]\ncertificate = \"certs/{name}.pem\"\nkey = \"certs/{name}.key\"\nauthorities = \"certs/authority.pem\"\n"
+        "\n[tls]\ncertificate = \"certs/{name}.pem\"\nkey = \"certs/{name}.key\"\nauthorities = \"certs/authority.pem\"\n\
+         revocations = \"certs/authority.crl\"\n"
     )
 }
 

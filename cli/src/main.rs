@@ -11,6 +11,7 @@ mod certs;
 mod demo;
 mod desk;
 mod disclosures;
+mod epoch;
 mod failure;
 mod federation;
 mod generate;
@@ -56,12 +57,16 @@ enum Command {
     Disclosures(Box<disclosures::Arguments>),
     /// Write generated sample data with a planted truth.
     Sample(generate::Arguments),
-    /// Make development certificates.
+    /// Make, renew and revoke development certificates.
     Certs(certs::Arguments),
     /// Check, explain, rehearse and sign a policy.
     Policy(Box<policy::Arguments>),
     /// Read, report on and check audit logs.
     Audit(Box<audit::Arguments>),
+    /// For operators: the epoch in use and the next one.
+    Epoch(epoch::Arguments),
+    /// For operators: who takes part.
+    Member(epoch::MemberArguments),
     /// Measure how fast this machine tags, joins and looks up.
     Bench(bench::Arguments),
     /// Run a gateway.
@@ -89,6 +94,8 @@ fn main() -> ExitCode {
             Command::Certs(arguments) => certs::run(&arguments),
             Command::Policy(arguments) => policy::run(&arguments),
             Command::Audit(arguments) => audit::run(*arguments).await,
+            Command::Epoch(arguments) => epoch::run(arguments).await,
+            Command::Member(arguments) => epoch::member(arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Gateway(arguments) => serve::gateway(arguments).await,
             Command::AgencyNode(arguments) => serve::agency_node(arguments).await,

@@ -12,10 +12,16 @@ mod budgets;
 mod consent;
 #[path = "end_to_end/deviations.rs"]
 mod deviations;
+#[path = "end_to_end/entries.rs"]
+mod entries;
 #[path = "end_to_end/faults.rs"]
 mod faults;
 #[path = "end_to_end/federation.rs"]
 mod federation;
+#[path = "end_to_end/life.rs"]
+mod life;
+#[path = "end_to_end/members.rs"]
+mod members;
 #[path = "end_to_end/patterns.rs"]
 mod patterns;
 #[path = "end_to_end/persons.rs"]

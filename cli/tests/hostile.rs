@@ -10,10 +10,14 @@ mod attacker;
 mod bad_configuration;
 #[path = "hostile/bad_questions.rs"]
 mod bad_questions;
+#[path = "hostile/certificates.rs"]
+mod certificates;
 #[path = "hostile/consent.rs"]
 mod consent;
 #[path = "hostile/dependencies.rs"]
 mod dependencies;
+#[path = "end_to_end/entries.rs"]
+mod entries;
 #[path = "hostile/forgeries.rs"]
 mod forgeries;
 #[path = "hostile/policies.rs"]

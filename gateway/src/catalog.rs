@@ -11,11 +11,10 @@ use sallyport_proto::{
 use sallyport_trust::{
     error::Refusal,
     guard::{Act, Trail},
-    identity::{SpiffeId, refusal_of},
+    identity::{PeerChannel, SpiffeId, refusal_of},
     policy::{Action, Attributes, Context, Request, attribute, kind},
 };
 use tokio::time::timeout;
-use tonic::transport::Channel;
 
 use crate::run::Gateway;
 
@@ -51,12 +50,12 @@ async fn list(
     };
     let _permit = gateway.guard.authorise(trail, &asked)?;
     let describe = DescribeRequest { introduction: request.introduction, signature: request.signature };
-    let nodes = gateway.contributors.all().map(|(agency, client)| one(agency, client, describe.clone()));
+    let nodes = gateway.contributors.all().into_iter().map(|(agency, client)| one(agency, client, describe.clone()));
     let nodes = join_all(nodes).await;
     Ok(CatalogResponse { nodes })
 }
 
-async fn one(agency: &str, mut client: ContributionClient<Channel>, request: DescribeRequest) -> NodeCatalog {
+async fn one(agency: String, mut client: ContributionClient<PeerChannel>, request: DescribeRequest) -> NodeCatalog {
     let answer = timeout(PATIENCE, client.describe(request)).await;
     let (outcome, reason, listed) = match answer {
         Ok(Ok(answer)) => (Outcome::Answered, String::new(), answer.into_inner()),
@@ -68,5 +67,5 @@ async fn one(agency: &str, mut client: ContributionClient<Channel>, request: Des
         Err(_) => (Outcome::TimedOut, "deadline_passed".to_owned(), DescribeResponse::default()),
     };
     let DescribeResponse { datasets, patterns, budgets } = listed;
-    NodeCatalog { agency: agency.to_owned(), outcome: outcome.into(), reason, datasets, patterns, budgets }
+    NodeCatalog { agency, outcome: outcome.into(), reason, datasets, patterns, budgets }
 }

@@ -7,7 +7,8 @@ use std::{
 
 use sallyport_trust::{
     auditing::Auditor,
-    identity::{ConnectSettings, Limits, TlsFiles},
+    identity::{ConnectSettings, Limits, LimitsError, TlsFiles},
+    life,
     policy::{PolicySettings, PolicySettingsError},
     witnessing::{WitnessError, WitnessSettings},
 };
@@ -17,6 +18,9 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// The file that this was read from.
+    #[serde(skip)]
+    pub source: PathBuf,
     /// `HOST:PORT` to listen on.
     pub listen: String,
     /// Where the audit log is kept; made at the first start.
@@ -28,6 +32,9 @@ pub struct Config {
     pub policy: PolicySettings,
     /// Certificate, key and authorities.
     pub tls: TlsFiles,
+    /// How they are watched over.
+    #[serde(default)]
+    pub certificates: life::Settings,
     /// Limits of the listener.
     #[serde(default)]
     pub limits: Limits,
@@ -45,7 +52,7 @@ pub struct Config {
 }
 
 /// Where an agency's node is.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeAddress {
     /// The agency, as its certificate names it.
@@ -75,13 +82,16 @@ pub enum ConfigError {
     },
     /// A limit is out of range.
     #[error("[limits]: {0}")]
-    Limits(#[from] sallyport_trust::identity::limits::LimitsError),
+    Limits(#[from] LimitsError),
     /// What is said of the policy cannot be.
     #[error("[policy]: {0}")]
     Policy(#[from] PolicySettingsError),
     /// A setting of the audit log's witnesses is out of range.
     #[error("[witnesses]: {0}")]
     Witnesses(#[from] WitnessError),
+    /// The watch over certificates is out of range.
+    #[error("[certificates]: {0}")]
+    Certificates(LimitsError),
     /// An agency stands in the file twice.
     #[error("[[node]] names the agency {0} twice: keep one")]
     TwiceNamed(String),
@@ -100,10 +110,12 @@ impl Config {
             .map_err(|error| ConfigError::Read { path: path.to_owned(), kind: error.kind() })?;
         let mut config: Self = toml::from_str(&text)
             .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
+        config.source = path.to_owned();
         config.anchor(path.parent().unwrap_or(Path::new(".")));
         config.limits.validate()?;
         config.policy.validate(None)?;
         config.witnesses.validate(config.node.len())?;
+        config.certificates.validate().map_err(ConfigError::Certificates)?;
         let mut agencies = BTreeSet::new();
         if let Some(twice) = config.node.iter().find(|node| !agencies.insert(&node.agency)) {
             return Err(ConfigError::TwiceNamed(twice.agency.clone()));

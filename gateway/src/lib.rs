@@ -12,6 +12,7 @@ mod contributors;
 mod links;
 mod persons;
 mod relay;
+mod reload;
 mod rpc;
 mod run;
 mod streams;

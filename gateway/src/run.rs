@@ -11,24 +11,31 @@ use sallyport_trust::{
     error::Refusal,
     guard::Guard,
     identity::{Connections, Identity, IdentityError, Role, SpiffeId},
+    life::{self, HangUps},
     policy::{PolicyError, PolicySource},
-    policy_life::{self, OpenError, Watch},
+    policy_life::{self, OpenError},
     question::ReplayGuard,
     serve::{ServeError, Services, serve},
     witnessing::{self, Witness},
 };
 use tokio::net::TcpListener;
 
-use crate::{Config, contributors::Contributors, rpc::FederationService, witness};
+use crate::{Config, contributors::Contributors, reload, rpc::FederationService, witness};
 
 /// Everything that a question's way through the gateway needs.
 pub(crate) struct Gateway {
     pub(crate) identity: Arc<Identity>,
     pub(crate) guard: Guard,
-    pub(crate) contributors: Contributors,
+    pub(crate) contributors: Arc<Contributors>,
     pub(crate) replays: ReplayGuard,
     pub(crate) witness: Arc<Witness>,
     pub(crate) clock: Clock,
+}
+
+impl AsRef<Guard> for Gateway {
+    fn as_ref(&self) -> &Guard {
+        &self.guard
+    }
 }
 
 /// Why a gateway did not start, or ended.
@@ -75,9 +82,12 @@ impl Gateway {
     pub(crate) fn member(&self, peer: &SpiffeId) -> Result<String, Refusal> {
         match &peer.role {
             Role::Node { agency } if peer.federation == self.identity.id().federation => Ok(agency.clone()),
-            _ => Err(Refusal::denied(
-                "wrong_role",
-                "The gateway speaks with agencies' nodes alone; ask at the node of your own agency.",
+            _ => Err(self.guard.turn_away(
+                peer,
+                Refusal::denied(
+                    "wrong_role",
+                    "The gateway speaks with agencies' nodes alone; ask at the node of your own agency.",
+                ),
             )),
         }
     }
@@ -104,14 +114,15 @@ pub async fn run(
         OpenError::Policy(problem) => RunError::Policy { path: config.policies.clone(), problem },
         OpenError::Audit(error) => RunError::Audit(error),
     })?;
-    let parties = witness::parties(&config, &identity.id().federation);
+    let parties = witness::parties(&config.node, &identity.id().federation);
     let memory = config.audit.join("witness");
     let witness = Witness::open(&identity, &audit, &memory, &parties, &config.witnesses, clock.clone())?;
     let policy = Arc::new(policy);
-    let policy_watch = Watch::begin((policy.clone(), first), audit.clone(), identity.id().clone(), &config.policy)
-        .map_err(RunError::Signals)?;
+    let policy_watch =
+        policy_life::Watch::begin((policy.clone(), first), audit.clone(), identity.id().clone(), &config.policy)
+            .map_err(RunError::Signals)?;
     let gateway = Arc::new(Gateway {
-        contributors: Contributors::new(&config, &identity)?,
+        contributors: Arc::new(Contributors::new(&config, &identity)?),
         guard: Guard::new(policy, audit, clock.clone()),
         replays: ReplayGuard::new(clock.now_ms()),
         identity: identity.clone(),
@@ -138,8 +149,14 @@ pub async fn run(
         file_descriptor_set: FILE_DESCRIPTOR_SET,
     };
     let collecting = witnessing::collect(&gateway.witness, witness::ToNodes(gateway.contributors.clone()));
+    let hang_ups = HangUps::listen().map_err(RunError::Signals)?;
+    let following = tokio::spawn(reload::follow(gateway.clone(), config.source.clone(), hang_ups));
     let connections = Connections::new(&config.limits);
+    let watch = life::Watch::begin(gateway.clone(), identity.clone(), connections.clone(), &config.certificates)
+        .map_err(RunError::Signals)?;
     let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
+    following.abort();
+    watch.end().await;
     policy_watch.end().await;
     let closed = gateway.guard.close().await;
     collecting.end().await;

@@ -1,6 +1,8 @@
 //! The gateway's audit log and its witnesses, the nodes; and their messages to each other, carried
 //! unread.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use sallyport_proto::{
     gateway::v1::{RelayRequest, RelayResponse},
@@ -12,17 +14,17 @@ use sallyport_trust::{
     witnessing::{Reply, Submission, Transport, rpc},
 };
 
-use crate::{Config, contributors::Contributors, relay::check_size, run::Gateway};
+use crate::{config::NodeAddress, contributors::Contributors, relay::check_size, run::Gateway};
 
 /// The parties that witness the gateway's log, and that it witnesses.
-pub(crate) fn parties(config: &Config, federation: &str) -> Vec<SpiffeId> {
+pub(crate) fn parties(nodes: &[NodeAddress], federation: &str) -> Vec<SpiffeId> {
     let party =
         |agency: &String| SpiffeId { federation: federation.to_owned(), role: Role::Node { agency: agency.clone() } };
-    config.node.iter().map(|node| party(&node.agency)).collect()
+    nodes.iter().map(|node| party(&node.agency)).collect()
 }
 
 /// Reaches nodes over the channels on which they contribute.
-pub(crate) struct ToNodes(pub(crate) Contributors);
+pub(crate) struct ToNodes(pub(crate) Arc<Contributors>);
 
 impl Transport for ToNodes {
     fn submit(&self, witness: SpiffeId, submission: Submission) -> BoxFuture<'static, Result<Reply, Refusal>> {

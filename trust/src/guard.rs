@@ -10,6 +10,7 @@ use crate::{
     identity::SpiffeId,
     policy::{Decision, Hold, Obligations, Permit, PolicyStore, Request},
     question::{QuestionId, SignedQuestion},
+    refusals::Refusals,
 };
 
 /// What a party decides with and writes down in. Cheap to clone; all clones are one guard.
@@ -18,6 +19,7 @@ pub struct Guard {
     policy: Arc<PolicyStore>,
     audit: AuditLog,
     clock: Clock,
+    refusals: Arc<Refusals>,
 }
 
 /// What someone is about to do.
@@ -92,7 +94,7 @@ impl Act {
 impl Guard {
     /// Decides by `policy`, writes into `audit`.
     pub fn new(policy: impl Into<Arc<PolicyStore>>, audit: AuditLog, clock: Clock) -> Self {
-        Self { policy: policy.into(), audit, clock }
+        Self { policy: policy.into(), audit, clock, refusals: Arc::default() }
     }
 
     /// The log that is written into.
@@ -172,6 +174,18 @@ impl Guard {
             ruling.obligations.insert("released_question".to_owned(), question.to_string());
         }
         Some(permit)
+    }
+
+    /// Counts a peer that is refused for who it is, before an entry is opened for what it wants. The
+    /// counts are written down from time to time: see [`crate::life`].
+    #[must_use]
+    pub fn turn_away(&self, peer: &SpiffeId, refusal: Refusal) -> Refusal {
+        self.refusals.count(peer, &refusal);
+        refusal
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     fn ruling(&self, decision: Recorded, rule: &str) -> Ruling {

@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::audit::{AuditError, AuditLog, Completion, Decision, Opening, Outcome, Ruling};
 use crate::identity::SpiffeId;
+use crate::life::HangUps;
 use crate::policy::{PolicyError, PolicySettings, PolicySource, PolicyStore, Prepared, Provenance, Stamps};
 
 /// The action of its entries: a policy comes into force, or is refused.
@@ -80,8 +81,10 @@ impl Watch {
         let stamps = policy.source().stamps();
         let hang_ups = HangUps::listen()?;
         Ok(Self(tokio::spawn(async move {
-            if let Err(error) = first.write(&audit).await {
-                tracing::error!(%error, "the policy in force cannot be written down");
+            // Until the log takes it nothing is done under the policy either.
+            while let Err(error) = first.write(&audit).await {
+                tracing::error!(%error, "the policy in force cannot be written down yet");
+                tokio::time::sleep(every).await;
             }
             watch(policy, audit, process, every, stamps, hang_ups).await;
         })))
@@ -95,8 +98,8 @@ impl Watch {
 }
 
 impl FirstEntry {
-    async fn write(self, audit: &AuditLog) -> Result<(), AuditError> {
-        audit.begin(self.0).await?.complete(self.1).await.map(drop)
+    async fn write(&self, audit: &AuditLog) -> Result<(), AuditError> {
+        audit.begin(self.0.clone()).await?.complete(self.1.clone()).await.map(drop)
     }
 }
 
@@ -221,7 +224,8 @@ impl Came {
         let obligations = BTreeMap::new();
         let mut completion = Completion::new(Outcome::Answered);
         completion.counts.extend(self.provenance.version.map(|version| ("version".to_owned(), version)));
-        completion.ruling = Some(Ruling { decision: Decision::Allow, rule: rule.to_owned(), policy: self.policy, obligations });
+        completion.ruling =
+            Some(Ruling { decision: Decision::Allow, rule: rule.to_owned(), policy: self.policy, obligations });
         completion
     }
 
@@ -232,25 +236,5 @@ impl Came {
             }
             _ => tracing::info!(policy = self.policy, "the policy of a directory came into force"),
         }
-    }
-}
-
-/// SIGHUP, where there is one.
-struct HangUps(#[cfg(unix)] tokio::signal::unix::Signal);
-
-impl HangUps {
-    fn listen() -> io::Result<Self> {
-        #[cfg(unix)]
-        return tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).map(Self);
-        #[cfg(not(unix))]
-        return Ok(Self());
-    }
-
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        if self.0.recv().await.is_some() {
-            return;
-        }
-        std::future::pending().await
     }
 }

@@ -11,7 +11,8 @@ use sallyport_trust::{
 use crate::{
     holdings::{HoldingsError, RECORD, Scan},
     identifier::IdentifierType,
-    node::{Agreed, Node},
+    linkage::epochs::Agreed,
+    node::Node,
 };
 
 /// Rows, and different subjects, that the window and the filter leave; for a look-up, among those whom

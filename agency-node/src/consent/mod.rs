@@ -34,7 +34,7 @@ pub(crate) use queue::ReleaseQueue;
 pub(crate) use status::{answer_status, held_questions};
 pub(crate) use wire::{decided, held_question, wanted};
 
-use crate::node::{Agreed, Node};
+use crate::{linkage::epochs::Agreed, node::Node};
 use content::Asking;
 use held::{Asked, HeldQuestion, Part};
 use queue::Found;

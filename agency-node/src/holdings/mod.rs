@@ -24,7 +24,6 @@ use datafusion::{
     logical_expr::{col, lit},
     prelude::{ParquetReadOptions, SessionConfig, SessionContext},
 };
-use sallyport_join::keys::Locators;
 use sallyport_trust::{
     error::{Kind, Refusal},
     policy::Permit,
@@ -34,12 +33,15 @@ pub(crate) use events::{EventScan, Events, NEVER, NOBODY};
 pub(crate) use prepare::Manifest;
 pub(crate) use records::{Described, RECORD, RecordKey, Records};
 pub(crate) use scan::{Held, Holding, Scan};
-pub(crate) use subjects::{LocatorOrder, Subjects, Tags};
+pub(crate) use subjects::Subjects;
 
 use crate::{
     dataset::Dataset,
     identifier::{Canonical, IdentifierType},
-    linkage::oprf::Tag,
+    linkage::{
+        oprf::Tag,
+        tags::{EpochTags, Tags},
+    },
     pseudonym::PseudonymKey,
 };
 
@@ -316,51 +318,38 @@ impl Holdings {
         self.inner().subjects.values().map(Subjects::count).sum()
     }
 
-    /// Subjects of a type that have no tag yet.
-    pub(crate) fn untagged_count(&self, kind: IdentifierType) -> u64 {
-        self.inner().subjects.get(&kind).map_or(0, Subjects::untagged_count)
+    /// How many subjects of each type there are.
+    pub(crate) fn subject_counts(&self) -> Vec<(IdentifierType, u64)> {
+        self.inner().subjects.iter().map(|(&kind, subjects)| (kind, subjects.count())).collect()
     }
 
-    /// Subjects of all types that have no tag yet.
-    pub(crate) fn untagged_total(&self) -> u64 {
-        self.inner().subjects.values().map(Subjects::untagged_count).sum()
+    /// Subjects of a type.
+    pub(crate) fn subject_count(&self, kind: IdentifierType) -> u64 {
+        self.inner().subjects.get(&kind).map_or(0, Subjects::count)
     }
 
-    /// Subjects without a tag, in batches.
-    pub(crate) fn untagged(&self, kind: IdentifierType, batch: usize) -> Vec<(Vec<u32>, Vec<Canonical>)> {
-        self.inner().subjects.get(&kind).map(|subjects| subjects.untagged(batch)).unwrap_or_default()
-    }
-
-    /// Reads the tags of the epoch that has this digest.
-    pub(crate) fn open_tags(&self, epoch_digest: &[u8; 32]) -> Result<(), HoldingsError> {
-        let name: String = epoch_digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let directory = self.state.join("tags").join(name);
-        let mut inner = self.inner();
-        inner
-            .subjects
-            .values_mut()
-            .try_for_each(|subjects| subjects.open_tags(&directory))
-            .map_err(HoldingsError::state)
-    }
-
-    /// Keeps tags; durable when this returns.
-    pub(crate) fn record_tags(&self, kind: IdentifierType, pairs: &[(u32, Tag)]) -> Result<(), HoldingsError> {
-        match self.inner().subjects.get_mut(&kind) {
-            Some(subjects) => subjects.record_tags(pairs).map_err(HoldingsError::state),
-            None => Ok(()),
-        }
-    }
-
-    /// Tags by subject number, as they are now.
-    pub(crate) fn tags(&self, kind: IdentifierType) -> Option<Tags> {
-        self.inner().subjects.get(&kind).map(Subjects::tags)
-    }
-
-    /// The tag of an identifier that own data hold.
-    pub(crate) fn tag_of(&self, kind: IdentifierType, identifier: &Canonical) -> Option<Tag> {
+    /// Subjects that lack a tag of the epoch.
+    pub(crate) fn untagged(&self, kind: IdentifierType, tags: &EpochTags) -> Vec<(u32, Canonical)> {
         let inner = self.inner();
-        let subjects = inner.subjects.get(&kind)?;
-        subjects.tags().get(subjects.number(identifier)?)
+        let Some(subjects) = inner.subjects.get(&kind) else { return Vec::new() };
+        let Some(tags) = tags.of(kind, subjects.count()) else { return Vec::new() };
+        (0u32..)
+            .map_while(|number| Some((number, subjects.identifier(number)?)))
+            .filter(|(number, _)| tags.get(*number).is_none())
+            .map(|(number, identifier)| (number, identifier.clone()))
+            .collect()
+    }
+
+    /// Tags of the epoch by subject number, as they are now.
+    pub(crate) fn tags(&self, kind: IdentifierType, tags: &EpochTags) -> Option<Tags> {
+        let count = self.inner().subjects.get(&kind).map(Subjects::count)?;
+        tags.of(kind, count)
+    }
+
+    /// The epoch's tag of an identifier that own data hold.
+    pub(crate) fn tag_of(&self, kind: IdentifierType, identifier: &Canonical, tags: &EpochTags) -> Option<Tag> {
+        let number = self.inner().subjects.get(&kind)?.number(identifier)?;
+        self.tags(kind, tags)?.get(number)
     }
 
     /// The number of an own subject.
@@ -371,10 +360,5 @@ impl Holdings {
     /// The identifier of an own subject.
     pub(crate) fn identifier(&self, kind: IdentifierType, subject: u32) -> Option<Canonical> {
         self.inner().subjects.get(&kind)?.identifier(subject).cloned()
-    }
-
-    /// Tagged subjects in the order of the epoch; nothing for a type that own data do not have.
-    pub(crate) fn order(&self, kind: IdentifierType, locators: &Locators) -> Option<Arc<LocatorOrder>> {
-        self.inner().subjects.get_mut(&kind).map(|subjects| subjects.order(locators))
     }
 }

@@ -20,7 +20,8 @@ use crate::{
     about::About,
     holdings::{Held, Holding, RECORD, RecordKey, Records, Scan},
     identifier::IdentifierType,
-    node::{Agreed, Node},
+    linkage::epochs::Agreed,
+    node::Node,
     reveal::Evidence,
 };
 
@@ -61,7 +62,7 @@ pub(crate) async fn persons(
     holding.subjects.retain(|held| over.total() == 0 || !is_over(held.subject));
     let as_of_ms = window.until_ms.unwrap_or(header.issued_at_ms);
     let keys = LinkKeys::derive(&agreed.secret, &question.id.0, LINK);
-    let table = KeyTable::new(node, &keys, &records);
+    let table = KeyTable::new(node, agreed, &keys, &records);
     let pseudonyms = node.holdings.pseudonyms.of(&question.id.0, &indicator.dataset);
     let measure = indicator.measure.clone();
     let strength = move |held: &Held| measure.strength(u64::from(held.events), held.newest_ms, as_of_ms, 0);
@@ -106,7 +107,7 @@ struct KeyTable {
 }
 
 impl KeyTable {
-    fn new(node: &Node, keys: &LinkKeys, records: &Records) -> Self {
+    fn new(node: &Node, agreed: &Agreed, keys: &LinkKeys, records: &Records) -> Self {
         let mut table = Self { from: HashMap::new(), prepared: Vec::new() };
         let all = (0..records.count() as u32).flat_map(|record| records.keys(record));
         let mut types: Vec<IdentifierType> = all.map(|key| key.identifier_type()).collect();
@@ -114,7 +115,7 @@ impl KeyTable {
         types.dedup();
         for kind in types {
             table.from.insert(kind, table.prepared.len() as u32);
-            table.prepared.extend(super::by_number(node.holdings.tags(kind), |tags| keys.prepare(tags)));
+            table.prepared.extend(super::by_number(node.holdings.tags(kind, &agreed.tags), |tags| keys.prepare(tags)));
         }
         table
     }

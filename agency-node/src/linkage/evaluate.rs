@@ -19,6 +19,8 @@ use sallyport_trust::{
     question::check_freshness,
 };
 
+use sha2::{Digest, Sha256};
+
 use super::oprf::EpochKeys;
 
 pub(crate) const EVALUATION: SigningPurpose = SigningPurpose::new("evaluation request");
@@ -97,6 +99,10 @@ impl Quota {
 /// A verified request for evaluations.
 pub(crate) struct Wanted {
     pub(crate) agency: String,
+    pub(crate) epoch_digest: Vec<u8>,
+    /// Of the signed message: the gateway must not spend a node's quota with what it carried before.
+    pub(crate) nonce: [u8; 32],
+    pub(crate) issued_at_ms: i64,
     blinded: Vec<u8>,
 }
 
@@ -107,12 +113,11 @@ impl Wanted {
     }
 }
 
-/// Verifies who asks, for which epoch, and that the request is meant for us.
+/// Verifies who asks, and that the request is meant for us now.
 pub(crate) fn verify(
     identity: &Identity,
     own_agency: &str,
     from: &str,
-    epoch_digest: &[u8; 32],
     now_ms: i64,
     signed: SignedMessage,
 ) -> Result<Wanted, Refusal> {
@@ -127,17 +132,16 @@ pub(crate) fn verify(
     if request.to != own_agency {
         return Err(Refusal::denied("evaluation_wrong_audience", "The evaluation request is meant for another node."));
     }
-    if request.epoch_digest != epoch_digest {
-        return Err(Refusal::new(
-            Kind::Conflict,
-            "epoch_differs",
-            "The nodes were told different things about this epoch; compare [federation] at all of them.",
-        ));
-    }
     if request.blinded.is_empty() || !request.blinded.len().is_multiple_of(32) {
         return Err(unusable());
     }
-    Ok(Wanted { agency: from.to_owned(), blinded: request.blinded })
+    Ok(Wanted {
+        agency: from.to_owned(),
+        epoch_digest: request.epoch_digest,
+        nonce: Sha256::digest(&signed.message).into(),
+        issued_at_ms: request.issued_at_ms,
+        blinded: request.blinded,
+    })
 }
 
 /// Evaluates on a thread of its own: a batch takes a tenth of a second.

@@ -1,12 +1,14 @@
 //! Signed messages to other nodes, carried by the gateway.
 
 use sallyport_proto::gateway::v1::{RelayKind, RelayRequest, federation_client::FederationClient};
-use sallyport_trust::{error::Refusal, identity::refusal_of};
-use tonic::transport::Channel;
+use sallyport_trust::{
+    error::Refusal,
+    identity::{PeerChannel, refusal_of},
+};
 
 /// Sends a message through the gateway and waits for the answer.
 pub(crate) async fn send<M: prost::Message, R: prost::Message + Default>(
-    gateway: &FederationClient<Channel>,
+    gateway: &FederationClient<PeerChannel>,
     to: &str,
     kind: RelayKind,
     message: &M,

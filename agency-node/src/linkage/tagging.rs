@@ -11,12 +11,15 @@ use sallyport_proto::{
     gateway::v1::{RelayKind, federation_client::FederationClient},
     node::v1::{EvaluationReply, EvaluationRequest, SignedMessage},
 };
-use sallyport_trust::{clock::Clock, error::Refusal, identity::Identity};
-use tonic::transport::Channel;
+use sallyport_trust::{
+    clock::Clock,
+    error::Refusal,
+    identity::{Identity, PeerChannel},
+};
 
 use super::{
     evaluate::EVALUATION,
-    oprf::{Blinding, EpochKeys, Evaluated, Tag},
+    oprf::{Blinding, EpochKeys, Evaluated, KeySum, Tag, Tagged},
     relay,
 };
 use crate::identifier::{Canonical, IdentifierType};
@@ -30,11 +33,21 @@ const BATCHES_UNDER_WAY: usize = 4;
 pub(crate) struct Tagger {
     pub(crate) identity: Arc<Identity>,
     pub(crate) clock: Clock,
-    pub(crate) gateway: FederationClient<Channel>,
+    pub(crate) gateway: FederationClient<PeerChannel>,
     pub(crate) epoch_digest: [u8; 32],
     pub(crate) keys: Arc<EpochKeys>,
     /// The other members, in the order of [`EpochKeys::others`].
     pub(crate) others: Vec<String>,
+    /// Places among them of those who joined in an epoch that continues another one.
+    pub(crate) joined: Vec<usize>,
+}
+
+/// Identifiers to tag at once.
+pub(crate) struct Batch {
+    pub(crate) numbers: Vec<u32>,
+    pub(crate) identifiers: Vec<Canonical>,
+    /// Their sums of keys in the epoch that is continued; empty when every member must evaluate.
+    pub(crate) before: Vec<KeySum>,
 }
 
 impl Tagger {
@@ -44,6 +57,11 @@ impl Tagger {
     /// When a node cannot be reached, refuses, is out of quota, or its proof does not hold; then no
     /// tag of the batch is used.
     pub(crate) async fn tags(&self, kind: IdentifierType, identifiers: Vec<Canonical>) -> Result<Vec<Tag>, Refusal> {
+        let tagged = self.tagged_by_all(kind, identifiers).await?;
+        Ok(tagged.into_iter().map(|tagged| tagged.tag).collect())
+    }
+
+    async fn tagged_by_all(&self, kind: IdentifierType, identifiers: Vec<Canonical>) -> Result<Vec<Tagged>, Refusal> {
         let blinding = on_its_own_thread(move || Blinding::blind_batch(kind, &identifiers, &mut rand::rng())).await?;
         let asked = self.others.iter().map(|other| self.evaluated_by(other, blinding.blinded()));
         let evaluations = try_join_all(asked).await?;
@@ -51,17 +69,41 @@ impl Tagger {
         on_its_own_thread(move || blinding.finish(&keys, &evaluations)).await
     }
 
-    /// Tags batch after batch, a few at a time; `done` is called with each batch as it is finished.
-    pub(crate) async fn tag_all<K: Send>(
+    async fn tagged_by_joined(
         &self,
         kind: IdentifierType,
-        batches: impl Iterator<Item = (K, Vec<Canonical>)> + Send,
-        mut done: impl FnMut(K, Vec<Tag>) -> Result<(), Refusal> + Send,
+        identifiers: Vec<Canonical>,
+        before: Vec<KeySum>,
+    ) -> Result<Vec<Tagged>, Refusal> {
+        let blinding = on_its_own_thread(move || Blinding::blind_batch(kind, &identifiers, &mut rand::rng())).await?;
+        let blinded = blinding.blinded();
+        let asked = self
+            .joined
+            .iter()
+            .map(async |&place| Ok::<_, Refusal>((place, self.evaluated_by(&self.others[place], blinded).await?)));
+        let evaluations = try_join_all(asked).await?;
+        let keys = self.keys.clone();
+        on_its_own_thread(move || blinding.finish_joined(&keys, &before, &evaluations)).await
+    }
+
+    async fn tagged(&self, kind: IdentifierType, batch: Batch) -> Result<Vec<(u32, Tagged)>, Refusal> {
+        let Batch { numbers, identifiers, before } = batch;
+        let tagged = match before.is_empty() {
+            true => self.tagged_by_all(kind, identifiers).await?,
+            false => self.tagged_by_joined(kind, identifiers, before).await?,
+        };
+        Ok(numbers.into_iter().zip(tagged).collect())
+    }
+
+    /// Tags batch after batch, a few at a time; `done` is called with each batch as it is finished.
+    pub(crate) async fn tag_all(
+        &self,
+        kind: IdentifierType,
+        batches: Vec<Batch>,
+        mut done: impl FnMut(&[(u32, Tagged)]) -> Result<(), Refusal> + Send,
     ) -> Result<(), Refusal> {
-        let under_way = stream::iter(batches)
-            .map(|(numbers, identifiers)| async move { Ok((numbers, self.tags(kind, identifiers).await?)) })
-            .buffer_unordered(BATCHES_UNDER_WAY);
-        under_way.try_for_each(|(numbers, tags)| std::future::ready(done(numbers, tags))).await
+        let under_way = stream::iter(batches).map(|batch| self.tagged(kind, batch)).buffer_unordered(BATCHES_UNDER_WAY);
+        under_way.try_for_each(|tagged| std::future::ready(done(&tagged))).await
     }
 
     async fn evaluated_by(&self, other: &str, blinded: &[u8]) -> Result<Evaluated, Refusal> {

@@ -134,6 +134,14 @@ impl Federation {
     }
 
     pub(crate) fn start_unsettled(agencies: &[Agency<'_>]) -> Self {
+        let mut federation = Self::prepare(agencies);
+        federation.run("gateway");
+        agencies.iter().for_each(|agency| federation.run(agency.name));
+        federation
+    }
+
+    /// Writes everything that the processes need, and starts none.
+    pub(crate) fn prepare(agencies: &[Agency<'_>]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let held: Vec<TcpListener> = (0..=agencies.len()).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
@@ -184,10 +192,13 @@ impl Federation {
         fs::write(path.join("gateway.toml"), gateway).unwrap();
         fs::write(path.join("people.toml"), people).unwrap();
         let people = agencies.iter().map(|agency| format!("{}-analyst", agency.name)).collect();
-        let mut federation = Self { directory, ports, processes: Vec::new(), people };
-        federation.run("gateway");
-        agencies.iter().for_each(|agency| federation.run(agency.name));
-        federation
+        Self { directory, ports, processes: Vec::new(), people }
+    }
+
+    /// Changes the configuration of `gateway` or an agency's node.
+    pub(crate) fn configure(&self, name: &str, change: impl FnOnce(String) -> String) {
+        let path = self.path().join(format!("{name}.toml"));
+        fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -302,6 +313,16 @@ pub(crate) fn tls(name: &str) -> String {
     format!(
         "[tls]\ncertificate = \"certs/{name}.pem\"\nkey = \"certs/{name}.key\"\nauthorities = \"certs/authority.pem\"\n"
     )
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < until, "never: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn make_certificates(path: &Path, agencies: &[Agency<'_>]) {

@@ -8,7 +8,7 @@ use sallyport_join::row::ROW_BYTES;
 use sallyport_proto::{
     common::v1::{self as pb, question_part::Part},
     node::v1::{
-        AccountRequest, DeliverRequest, DescribeRequest, EpochGreeting, EvaluationRequest, Introduction,
+        AccountRequest, DeliverRequest, DescribeRequest, EpochGreeting, EvaluationRequest, Introduction, SignedMessage,
         contribution_client::ContributionClient,
     },
 };
@@ -298,6 +298,41 @@ async fn a_gateway_that_never_accounts_is_written_down_at_the_owner() {
 }
 
 #[tokio::test]
+async fn a_gateway_has_no_guesses_of_its_own_tagged() {
+    let (world, mut federation) = federation().await;
+    let hsi = Forger::new(&world, "hsi");
+    let to_node = world.channel("gateway", &federation.cbp);
+    let deliver = async |from: &str, payload: Vec<u8>| {
+        let request = DeliverRequest { from: from.to_owned(), kind: 2, payload };
+        let told = ContributionClient::new(to_node.clone()).deliver(request).await;
+        told.map(|answer| answer.into_inner().payload).map_err(|status| refusal_of(&status).reason)
+    };
+    // What a gateway knows of the epoch it knows from the statements that it carries.
+    let guess = EvaluationRequest {
+        epoch_digest: hsi.epoch_digest(),
+        to: "cbp".to_owned(),
+        issued_at_ms: now_ms(),
+        blinded: curve25519_dalek::constants::RISTRETTO_BASEPOINT_COMPRESSED.to_bytes().to_vec(),
+    };
+    let message = guess.encode_to_vec();
+    let purpose = SigningPurpose::new("evaluation request");
+    for signer in ["gateway", "agency-hsi-user-rivera", "agency-cbp-node", "partner-acme-feed"] {
+        let signature = Some(world.identity(signer).sign(purpose, &message).unwrap().into());
+        let signed = SignedMessage { message: message.clone(), signature };
+        assert_eq!(deliver("hsi", signed.encode_to_vec()).await.unwrap_err(), "evaluation_wrong_signer", "{signer}");
+        assert_eq!(deliver("gateway", signed.encode_to_vec()).await.unwrap_err(), "no_rule_allows", "{signer}");
+    }
+    // Its own points in a request that it carried, and the request itself a second time.
+    let sound = hsi.message("evaluation request", &guess);
+    let exchanged = EvaluationRequest { blinded: guess.blinded.repeat(2), ..guess.clone() }.encode_to_vec();
+    let exchanged = SignedMessage { message: exchanged, ..sound.clone() };
+    assert_eq!(deliver("hsi", exchanged.encode_to_vec()).await.unwrap_err(), "signature_invalid");
+    assert!(deliver("hsi", sound.encode_to_vec()).await.is_ok(), "the node's own");
+    assert_eq!(deliver("hsi", sound.encode_to_vec()).await.unwrap_err(), "question_replayed");
+    federation.cbp.is_well();
+}
+
+#[tokio::test]
 async fn messages_between_nodes_are_for_one_reader_of_one_epoch() {
     let (world, mut federation) = federation().await;
     let hsi = Forger::new(&world, "hsi");
@@ -334,7 +369,7 @@ async fn messages_between_nodes_are_for_one_reader_of_one_epoch() {
     let statement = Epoch::statement(&world, "hsi");
     let greeting = |statement| {
         let statement = Some(hsi.message("epoch statement", &statement));
-        EpochGreeting { statement }.encode_to_vec()
+        EpochGreeting { statement, progress: None }.encode_to_vec()
     };
     let mut other_members = statement.clone();
     other_members.members.push("zoll".to_owned());
@@ -347,6 +382,6 @@ async fn messages_between_nodes_are_for_one_reader_of_one_epoch() {
     assert_eq!(deliver("hsi", 1, greeting(other_agency)).await, "epoch_wrong_signer");
     let mut small = statement;
     small.sealing_key = vec![0; 5];
-    assert_eq!(deliver("hsi", 1, greeting(small)).await, "epoch_unusable");
+    assert_eq!(deliver("hsi", 1, greeting(small)).await, "epoch_other_keys");
     federation.cbp.is_well();
 }

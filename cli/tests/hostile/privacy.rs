@@ -89,7 +89,13 @@ fn add_secrets(world: &World, needles: &mut Needles) {
         let mut tags = 0;
         for epoch in fs::read_dir(world.path(agency).join("tags")).unwrap() {
             for file in fs::read_dir(epoch.unwrap().path()).unwrap() {
-                for record in fs::read(file.unwrap().path()).unwrap().chunks_exact(24) {
+                let file = file.unwrap().path();
+                let bytes = fs::read(&file).unwrap();
+                if file.extension().is_some_and(|extension| extension == "sums") {
+                    bytes.chunks_exact(40).for_each(|record| needles.add("sum of keys", &record[4..36]));
+                    continue;
+                }
+                for record in bytes.chunks_exact(24) {
                     needles.add("tag", &record[4..20]);
                     tags += 1;
                 }

@@ -155,7 +155,8 @@ async fn messages_between_nodes_changed_in_one_bit_are_refused() {
     };
 
     let greeting = hsi.message("epoch statement", &Epoch::statement(&world, "hsi"));
-    let wrapped = |statement: SignedMessage| EpochGreeting { statement: Some(statement) }.encode_to_vec();
+    let wrapped =
+        |statement: SignedMessage| EpochGreeting { statement: Some(statement), progress: None }.encode_to_vec();
     for statement in messages(&greeting) {
         let reason = deliver(1, wrapped(statement)).await.unwrap_err();
         assert!(OF_MESSAGES.contains(&&*reason), "{reason}");

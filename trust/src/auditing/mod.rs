@@ -128,7 +128,10 @@ impl Auditing {
     fn auditor(&self, peer: &SpiffeId) -> Result<Attributes, Refusal> {
         let name = match &peer.role {
             Role::Auditor { name } if peer.federation == self.federation => name,
-            _ => return Err(Refusal::denied("wrong_role", "Only auditors of the federation may read the audit log.")),
+            _ => {
+                let refusal = Refusal::denied("wrong_role", "Only auditors of the federation may read the audit log.");
+                return Err(self.guard.turn_away(peer, refusal));
+            }
         };
         let known = self.auditors.iter().find(|auditor| auditor.name == *name);
         let attributes = Attributes::new().with(attribute::ROLE, "auditor");

@@ -11,7 +11,7 @@ use webpki::{
     CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage, OwnedCertRevocationList, RevocationCheckDepth,
     RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy,
 };
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
 use super::reason::Reason;
 use super::spiffe::SpiffeId;
@@ -34,7 +34,8 @@ pub(super) enum Purpose {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Leaf {
     pub(super) id: SpiffeId,
-    /// Seconds since 1970-01-01T00:00:00Z.
+    /// Seconds since 1970-01-01T00:00:00Z, as the next.
+    pub(super) not_before_s: i64,
     pub(super) not_after_s: i64,
     /// Big-endian, as in the certificate.
     pub(super) serial: Vec<u8>,
@@ -44,6 +45,8 @@ pub(super) struct Leaf {
 pub(super) struct Authorities {
     anchors: RootCertStore,
     revocations: Vec<CertRevocationList<'static>>,
+    /// When the first of the lists runs out, in seconds since 1970-01-01T00:00:00Z.
+    revocations_until_s: Option<i64>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -59,12 +62,18 @@ impl Authorities {
         for anchor in anchors {
             store.add(anchor.clone()).ok()?;
         }
+        let revocations_until_s = revocations.iter().filter_map(|list| next_update_s(list)).min();
         let revocations = revocations
             .iter()
             .map(|list| OwnedCertRevocationList::from_der(list).map(CertRevocationList::from))
             .collect::<Result<Vec<_>, _>>()
             .ok()?;
-        (!store.is_empty()).then_some(Self { anchors: store, revocations, algorithms })
+        (!store.is_empty()).then_some(Self { anchors: store, revocations, revocations_until_s, algorithms })
+    }
+
+    /// True when a revocation list has run out at this second: then no certificate that it covers passes.
+    pub(super) fn is_out_of_date(&self, now_s: i64) -> bool {
+        self.revocations_until_s.is_some_and(|until_s| until_s < now_s)
     }
 
     /// Judges a chain, leaf first, at `now`, and reads the leaf. `federation` is the one whose
@@ -108,6 +117,11 @@ impl Authorities {
     }
 }
 
+fn next_update_s(list: &CertificateRevocationListDer<'_>) -> Option<i64> {
+    let (_, list) = CertificateRevocationList::from_der(list).ok()?;
+    list.next_update().map(|time| time.timestamp())
+}
+
 /// A list that is out of date, or that does not cover an issuer, counts as no answer: fail closed.
 fn revocation_options<'a>(lists: &'a [&'a CertRevocationList<'a>]) -> Option<RevocationOptions<'a>> {
     let options = RevocationOptionsBuilder::new(lists).ok()?;
@@ -130,8 +144,15 @@ impl Leaf {
         };
         let id = uri.parse().map_err(|_| Reason::CertificateWithoutIdentity)?;
         let serial = certificate.serial().to_vec();
-        // The chain is judged by webpki alone; this parser is asked only for the date it hides.
+        // The chain is judged by webpki alone; this parser is asked only for the dates it hides.
         let (_, parsed) = X509Certificate::from_der(der).map_err(|_| Reason::CertificateMalformed)?;
-        Ok(Self { id, not_after_s: parsed.validity().not_after.timestamp(), serial })
+        let validity = parsed.validity();
+        let (not_before_s, not_after_s) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+        Ok(Self { id, not_before_s, not_after_s, serial })
+    }
+
+    /// When half of its time is over, in seconds since 1970-01-01T00:00:00Z.
+    pub(super) fn half_life_s(&self) -> i64 {
+        self.not_before_s + (self.not_after_s - self.not_before_s) / 2
     }
 }

@@ -1,20 +1,75 @@
 //! The connections that are open, how many there may be, and who was turned away.
 //!
 //! Counts and closes; it never reads what a connection carries. A place is given back when the
-//! connection is dropped, however it ended.
+//! connection is dropped, however it ended. A connection stays open only as long as its certificate
+//! would be let in anew: see [`Connections::close_unfit`].
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::task::AtomicWaker;
+use chrono::{DateTime, Utc};
+use rustls::pki_types::CertificateDer;
 
-use super::acceptor::PeerIdentity;
+use super::authorities::{Leaf, Purpose};
+use super::connection::Closing;
 use super::limits::Limits;
 use super::reason::Reason;
 use super::spiffe::SpiffeId;
 
-/// The open connections of a listener, and its counters.
+/// Who is at the other end of a connection; an extension of every request.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PeerIdentity(Arc<Shown>);
+
+/// What the peer showed in its handshake.
+#[derive(PartialEq, Eq)]
+struct Shown {
+    leaf: Leaf,
+    chain: Vec<CertificateDer<'static>>,
+    purpose: Purpose,
+}
+
+impl PeerIdentity {
+    /// The peer that showed this chain, which the handshake has judged.
+    pub(super) fn of(chain: Option<&[CertificateDer<'_>]>, purpose: Purpose) -> Result<Self, Reason> {
+        let chain = chain.unwrap_or_default();
+        let leaf = Leaf::read(chain.first().ok_or(Reason::CertificateMissing)?)?;
+        let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        Ok(Self(Arc::new(Shown { leaf, chain, purpose })))
+    }
+
+    /// The peer's name.
+    pub fn id(&self) -> &SpiffeId {
+        &self.0.leaf.id
+    }
+
+    /// When the certificate that the peer showed expires.
+    pub fn expires(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.0.leaf.not_after_s, 0).unwrap_or(DateTime::UNIX_EPOCH)
+    }
+
+    /// The serial number of the certificate that the peer showed, big-endian.
+    pub fn serial(&self) -> &[u8] {
+        &self.0.leaf.serial
+    }
+
+    pub(super) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.0.chain
+    }
+
+    /// The end of the connection that the peer is at.
+    pub(super) fn purpose(&self) -> Purpose {
+        self.0.purpose
+    }
+}
+
+impl std::fmt::Debug for PeerIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PeerIdentity({})", self.id())
+    }
+}
+
+/// The open connections of one direction, and its counters.
 pub struct Connections {
     total: usize,
     per_peer: usize,
@@ -29,13 +84,6 @@ struct Open {
     per_peer: HashMap<SpiffeId, usize>,
 }
 
-/// Set once, when a connection has to end now.
-#[derive(Default)]
-pub(super) struct Closing {
-    pub(super) closed: AtomicBool,
-    pub(super) waker: AtomicWaker,
-}
-
 /// A connection's place among the open ones.
 pub(super) struct Admission {
     connections: Arc<Connections>,
@@ -43,15 +91,31 @@ pub(super) struct Admission {
     pub(super) closing: Arc<Closing>,
 }
 
+/// Connections of one peer that were closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Whose they were.
+    pub peer: SpiffeId,
+    /// Why the peer would not be let in anew.
+    pub reason: Reason,
+    /// How many.
+    pub connections: u64,
+}
+
 impl Connections {
     /// No connections yet, with the limits for them.
     pub fn new(limits: &Limits) -> Arc<Self> {
-        Arc::new(Self {
-            total: limits.connections,
-            per_peer: limits.connections_per_peer,
-            open: Mutex::default(),
-            refused: Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
-        })
+        Self::within(limits.connections, limits.connections_per_peer)
+    }
+
+    /// For connections that this process opens by itself.
+    pub(super) fn unlimited() -> Arc<Self> {
+        Self::within(usize::MAX, usize::MAX)
+    }
+
+    fn within(total: usize, per_peer: usize) -> Arc<Self> {
+        let refused = Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect();
+        Arc::new(Self { total, per_peer, open: Mutex::default(), refused })
     }
 
     /// How many connections are open.
@@ -69,12 +133,24 @@ impl Connections {
     pub fn close_where(&self, chosen: impl Fn(&PeerIdentity) -> bool) -> usize {
         let open = self.lock();
         let closing = open.entries.values().filter(|(peer, _)| chosen(peer));
-        closing
-            .map(|(_, closing)| {
-                closing.closed.store(true, Ordering::Release);
-                closing.waker.wake();
-            })
-            .count()
+        closing.map(|(_, closing)| closing.close()).count()
+    }
+
+    /// Closes the connections whose certificate `verdict` refuses; each certificate is judged once.
+    pub(super) fn close_unfit(&self, verdict: impl Fn(&PeerIdentity) -> Result<(), Reason>) -> Vec<Closed> {
+        // Judging takes its time, so connections come and go meanwhile.
+        let open: Vec<(PeerIdentity, Arc<Closing>)> = self.lock().entries.values().cloned().collect();
+        let mut judged: HashMap<&[CertificateDer<'_>], Result<(), Reason>> = HashMap::new();
+        let mut closed: Vec<Closed> = Vec::new();
+        for (peer, closing) in &open {
+            let Err(reason) = *judged.entry(peer.chain()).or_insert_with(|| verdict(peer)) else { continue };
+            closing.close();
+            match closed.iter_mut().find(|one| one.peer == *peer.id() && one.reason == reason) {
+                Some(one) => one.connections += 1,
+                None => closed.push(Closed { peer: peer.id().clone(), reason, connections: 1 }),
+            }
+        }
+        closed
     }
 
     /// Gives a verified peer a place.

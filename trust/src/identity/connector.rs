@@ -23,8 +23,12 @@ use tonic::Status;
 use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
 
+use super::authorities::Purpose;
+use super::connection::TlsConnection;
+use super::connections::{Connections, PeerIdentity};
 use super::limits::{self, LimitsError, MAX_WINDOW_BYTES};
 use super::reason::Reason;
+use super::reviewer::Reviewer;
 use super::spiffe::SpiffeId;
 use super::{Identity, IdentityError};
 use crate::error::Refusal;
@@ -94,6 +98,17 @@ pub fn connect(
     expected: &SpiffeId,
     settings: &ConnectSettings,
 ) -> Result<Channel, IdentityError> {
+    let (endpoint, dialler) = prepare(identity, address, expected, settings)?;
+    Ok(endpoint.connect_with_connector_lazy(dialler))
+}
+
+/// Everything that a connection needs but the connecting.
+pub(super) fn prepare(
+    identity: &Identity,
+    address: &str,
+    expected: &SpiffeId,
+    settings: &ConnectSettings,
+) -> Result<(Endpoint, Dialler), IdentityError> {
     settings.validate()?;
     let dialler = Dialler {
         address: checked(address)?.into(),
@@ -101,6 +116,8 @@ pub fn connect(
         name: ServerName::try_from("sallyport.invalid").map_err(|_| IdentityError::Address)?,
         tls: TlsConnector::from(identity.client_config(expected.clone())?),
         timeout: Duration::from_millis(settings.connect_timeout_ms),
+        reviewer: identity.reviewer(),
+        outgoing: identity.outgoing().clone(),
     };
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|_| IdentityError::Address)?
@@ -112,7 +129,7 @@ pub fn connect(
         .http2_keep_alive_interval(Duration::from_secs(settings.keep_alive_interval_s))
         .keep_alive_timeout(Duration::from_secs(settings.keep_alive_timeout_s))
         .keep_alive_while_idle(true);
-    Ok(endpoint.connect_with_connector_lazy(dialler))
+    Ok((endpoint, dialler))
 }
 
 /// What a failed call comes down to: the reason of the connection if that failed, else the reason that
@@ -140,38 +157,52 @@ fn checked(address: &str) -> Result<&str, IdentityError> {
 }
 
 #[derive(Clone)]
-struct Dialler {
+pub(super) struct Dialler {
     address: Arc<str>,
     name: ServerName<'static>,
     tls: TlsConnector,
     timeout: Duration,
+    reviewer: Reviewer,
+    outgoing: Arc<Connections>,
 }
 
+/// A connection that was opened.
+type Opened = TlsConnection<TlsStream<TcpStream>>;
+
 impl Dialler {
-    async fn dial(self) -> Result<TokioIo<TlsStream<TcpStream>>, Reason> {
-        tokio::time::timeout(self.timeout, self.shake_hands())
-            .await
-            .map_err(|_| Reason::HandshakeTimedOut)?
-            .map(TokioIo::new)
+    async fn dial(self) -> Result<TokioIo<Opened>, Reason> {
+        let dialled = tokio::time::timeout(self.timeout, self.shake_hands()).await;
+        let opened = dialled.map_err(|_| Reason::HandshakeTimedOut).and_then(|opened| opened);
+        if let Err(reason) = opened
+            && reason.blames_peer()
+        {
+            self.outgoing.count(reason);
+        }
+        opened.map(TokioIo::new)
     }
 
-    async fn shake_hands(&self) -> Result<TlsStream<TcpStream>, Reason> {
+    async fn shake_hands(&self) -> Result<Opened, Reason> {
         let unreachable = |_: io::Error| Reason::Unreachable;
+        let in_force = self.reviewer.in_force();
         let stream = TcpStream::connect(&*self.address).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
         let mut stream = self.tls.connect(self.name.clone(), stream).await.map_err(|error| Reason::of_io(&error))?;
         // In TLS 1.3 the server judges our certificate after the handshake has ended here. An HTTP/2
         // server speaks first, so its first bytes, or its alert, tell what became of us.
         match stream.fill_buf().await {
-            Ok([]) => Err(Reason::ConnectionLost),
-            Ok(_) => Ok(stream),
-            Err(error) => Err(Reason::of_io(&error)),
+            Ok([]) => return Err(Reason::ConnectionLost),
+            Ok(_) => {}
+            Err(error) => return Err(Reason::of_io(&error)),
         }
+        let peer = PeerIdentity::of(stream.get_ref().1.peer_certificates(), Purpose::Server)?;
+        let admission = self.outgoing.admit(&peer)?;
+        self.reviewer.judge_if_changed(&peer, &in_force)?;
+        Ok(TlsConnection::new(stream, peer, admission))
     }
 }
 
 impl tower::Service<Uri> for Dialler {
-    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Response = TokioIo<Opened>;
     type Error = Reason;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Reason>> + Send>>;
 

@@ -1,34 +1,36 @@
 //! An authority for demonstrations and tests, with its key in a file beside its certificates.
 //!
 //! It makes what a federation's real authority would issue: certificates whose only name is a SPIFFE
-//! ID, and a revocation list. It never overwrites a key, and leaves every file alone that still serves.
+//! ID, and a revocation list. It replaces a key only when that is asked for, and leaves every file alone
+//! that still serves until it is to be renewed.
 //! Not for production: whoever reads its directory can be anybody.
 
 mod files;
+mod renewal;
+mod revocation;
 mod set;
 mod template;
 
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rcgen::{
-    CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, PublicKeyData, RevokedCertParams, SerialNumber,
-};
+use rcgen::{Issuer, KeyPair, PublicKeyData};
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use webpki::EndEntityCert;
-use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::TlsFiles;
 use super::authorities::Leaf;
 use super::spiffe::SpiffeId;
 use crate::clock::Clock;
 
+pub use renewal::Standing;
+pub use revocation::RevocationReason;
 pub use set::{DevelopmentSet, development_set, file_name};
-use template::{authority_params, leaf_params, moment};
+use template::{authority_params, leaf_params};
 
 const AUTHORITY: &str = "authority";
-const LIST_DAYS: i64 = 365;
 /// Certificates and lists with less left than this are made anew.
 const RENEW_DAYS: i64 = 30;
 /// Certificates are valid from a little before now, for machines whose clocks run behind.
@@ -66,6 +68,12 @@ pub enum DevelopmentCaError {
         /// The certificate file.
         path: PathBuf,
     },
+    /// There is no authority to work with.
+    #[error("{path} is not there: name the directory of the authority, or make one with `sallyport certs`")]
+    Absent {
+        /// The authority's key.
+        path: PathBuf,
+    },
     /// A name or a time is out of range.
     #[error("{0}")]
     Invalid(String),
@@ -86,7 +94,12 @@ pub struct Validity {
 impl Validity {
     /// From five minutes before `now` for so many `days`; negative for one that ended before `now`.
     pub fn days(now: DateTime<Utc>, days: i64) -> Self {
-        let not_after = now + TimeDelta::days(days);
+        Self::lasting(now, TimeDelta::days(days))
+    }
+
+    /// The same for any length of time.
+    pub fn lasting(now: DateTime<Utc>, time: TimeDelta) -> Self {
+        let not_after = now + time;
         let not_before = now.min(not_after) - TimeDelta::minutes(BACKDATE_MINUTES);
         Self { not_before, not_after }
     }
@@ -106,6 +119,18 @@ pub struct Issued {
 }
 
 impl DevelopmentCa {
+    /// Opens the authority in `directory`; makes none.
+    ///
+    /// # Errors
+    /// [`DevelopmentCaError::Absent`] if there is none, else as [`DevelopmentCa::create_or_open`].
+    pub fn open(directory: &Path, clock: Clock) -> Result<Self, DevelopmentCaError> {
+        let path = directory.join(format!("{AUTHORITY}.key"));
+        if !path.is_file() {
+            return Err(DevelopmentCaError::Absent { path });
+        }
+        Self::create_or_open(directory, clock)
+    }
+
     /// Opens the authority in `directory`, or makes one there: `authority.pem`, `authority.key` and
     /// `authority.crl`.
     ///
@@ -148,33 +173,21 @@ impl DevelopmentCa {
                 return Ok(Issued { id: leaf.id, files, serial: leaf.serial, made: false });
             }
         }
-        let params = leaf_params(id, name, validity)?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
+        self.write_certificate(id, name, validity, &key)
+    }
+
+    fn write_certificate(
+        &self,
+        id: &SpiffeId,
+        name: &str,
+        validity: Validity,
+        key: &KeyPair,
+    ) -> Result<Issued, DevelopmentCaError> {
+        let files = self.files_of(name)?;
+        let certificate = leaf_params(id, name, validity)?.signed_by(key, &self.issuer)?;
         files::write(&files.certificate, certificate.pem().as_bytes())?;
         let leaf = Leaf::read(certificate.der()).map_err(|reason| DevelopmentCaError::Invalid(reason.to_string()))?;
         Ok(Issued { id: leaf.id, files, serial: leaf.serial, made: true })
-    }
-
-    /// Puts a serial number on the revocation list; once is enough.
-    ///
-    /// # Errors
-    /// Faults of the directory, or a serial number that is empty or longer than 20 bytes.
-    pub fn revoke(&self, serial: &[u8]) -> Result<(), DevelopmentCaError> {
-        if serial.is_empty() || serial.len() > 20 {
-            let message = "a serial number has 1 to 20 bytes: read it from the certificate";
-            return Err(DevelopmentCaError::Invalid(message.to_owned()));
-        }
-        if self.is_revoked(serial)? {
-            return Ok(());
-        }
-        let mut revoked = self.revoked()?;
-        revoked.push(RevokedCertParams {
-            serial_number: SerialNumber::from_slice(serial),
-            revocation_time: moment(self.clock.now())?,
-            reason_code: None,
-            invalidity_date: None,
-        });
-        self.write_list(revoked)
     }
 
     fn files_of(&self, name: &str) -> Result<TlsFiles, DevelopmentCaError> {
@@ -198,10 +211,13 @@ impl DevelopmentCa {
         let foreign = || DevelopmentCaError::Foreign { path: files.certificate.clone() };
         let der = CertificateDer::from_pem_slice(&pem).map_err(|_| foreign())?;
         let leaf = Leaf::read(&der).map_err(|_| foreign())?;
-        let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| foreign())?;
-        let signature = &parsed.signature_value.data;
-        let is_ours = is_certificate_of(&der, key) && self.signed(parsed.tbs_certificate.as_ref(), signature);
-        Ok(Some((leaf, is_ours)))
+        Ok(Some((leaf, is_certificate_of(&der, key) && self.issued(&der))))
+    }
+
+    /// Whether this authority issued the certificate.
+    fn issued(&self, der: &CertificateDer<'_>) -> bool {
+        X509Certificate::from_der(der)
+            .is_ok_and(|(_, parsed)| self.signed(parsed.tbs_certificate.as_ref(), &parsed.signature_value.data))
     }
 
     /// Whether this authority's key made `signature` over `message`.
@@ -209,68 +225,6 @@ impl DevelopmentCa {
         let algorithm = webpki::aws_lc_rs::ECDSA_P256_SHA256;
         EndEntityCert::try_from(&self.certificate)
             .is_ok_and(|anchor| anchor.verify_signature(algorithm, message, signature).is_ok())
-    }
-
-    fn list_path(&self) -> PathBuf {
-        self.directory.join(format!("{AUTHORITY}.crl"))
-    }
-
-    /// Reads the list in force with `of`; `None` if there is none yet.
-    fn list<T>(
-        &self,
-        of: impl FnOnce(&CertificateRevocationList<'_>) -> Option<T>,
-    ) -> Result<Option<T>, DevelopmentCaError> {
-        let path = self.list_path();
-        let Some(pem) = files::read_if_there(&path)? else { return Ok(None) };
-        let der = CertificateRevocationListDer::from_pem_slice(&pem).ok();
-        let list = der.as_ref().and_then(|der| CertificateRevocationList::from_der(der).ok());
-        list.map(|(_, list)| list)
-            .filter(|list| self.signed(list.tbs_cert_list.as_ref(), &list.signature_value.data))
-            .and_then(|list| of(&list))
-            .map(Some)
-            .ok_or(DevelopmentCaError::Foreign { path })
-    }
-
-    fn is_revoked(&self, serial: &[u8]) -> Result<bool, DevelopmentCaError> {
-        let found =
-            self.list(|list| Some(list.iter_revoked_certificates().any(|entry| entry.raw_serial() == serial)))?;
-        Ok(found.unwrap_or(false))
-    }
-
-    fn revoked(&self) -> Result<Vec<RevokedCertParams>, DevelopmentCaError> {
-        let revoked = self.list(|list| {
-            let entries = list.iter_revoked_certificates().map(|entry| RevokedCertParams {
-                serial_number: SerialNumber::from_slice(entry.raw_serial()),
-                revocation_time: entry.revocation_date.to_datetime(),
-                reason_code: None,
-                invalidity_date: None,
-            });
-            Some(entries.collect())
-        })?;
-        Ok(revoked.unwrap_or_default())
-    }
-
-    fn renew_list(&self) -> Result<(), DevelopmentCaError> {
-        let next_update_s = self.list(|list| Some(list.next_update()?.timestamp()))?.unwrap_or(0);
-        if next_update_s - self.clock.now().timestamp() >= RENEW_DAYS * DAY_S {
-            return Ok(());
-        }
-        self.write_list(self.revoked()?)
-    }
-
-    fn write_list(&self, revoked_certs: Vec<RevokedCertParams>) -> Result<(), DevelopmentCaError> {
-        let Validity { not_before, not_after } = Validity::days(self.clock.now(), LIST_DAYS);
-        let list = CertificateRevocationListParams {
-            this_update: moment(not_before)?,
-            next_update: moment(not_after)?,
-            // RFC 5280 wants it to grow; the clock does that without another file.
-            crl_number: SerialNumber::from(self.clock.now_ms().unsigned_abs()),
-            issuing_distribution_point: None,
-            revoked_certs,
-            key_identifier_method: KeyIdMethod::Sha256,
-        }
-        .signed_by(&self.issuer)?;
-        files::write(&self.list_path(), list.pem()?.as_bytes())
     }
 }
 

@@ -105,7 +105,7 @@ impl Limits {
 }
 
 /// Checks (field, value, least, most) one after another.
-pub(super) fn check(fields: &[(&'static str, u64, u64, u64)]) -> Result<(), LimitsError> {
+pub(crate) fn check(fields: &[(&'static str, u64, u64, u64)]) -> Result<(), LimitsError> {
     match fields.iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
         Some(&(field, _, least, most)) => Err(LimitsError { field, least, most }),
         None => Ok(()),

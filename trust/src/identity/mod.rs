@@ -6,46 +6,62 @@
 //! the peer says. It decides who someone is, never what they may do.
 //!
 //! - [`spiffe`]: the names; [`reason`]: why somebody was refused
-//! - `credentials`, `authorities`, `tls`: loading, judging, handshaking
-//! - [`acceptor`], [`connections`], [`connector`]: connections in both directions, and their limits
+//! - `tls_files`, `credentials`, `authorities`, `tls`: reading, judging, handshaking
+//! - [`acceptor`], [`connections`], [`connector`], [`peer_channel`]: connections in both directions, and
+//!   their limits
 //! - [`statement`]: signatures that outlive a connection; [`anchors`]: their verification by outsiders
 //! - [`development_ca`]: certificates for a demonstration and for tests, never for production
 
 pub mod acceptor;
 pub mod anchors;
 mod authorities;
+mod connection;
 pub mod connections;
 pub mod connector;
 mod credentials;
 pub mod development_ca;
 pub mod limits;
+pub mod peer_channel;
 pub mod reason;
+mod reviewer;
 pub mod spiffe;
 pub mod statement;
 mod tls;
+mod tls_files;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::error::{Kind, Refusal};
 
-pub use acceptor::{Incoming, PeerIdentity, TlsConnection, listen, peer};
+pub use acceptor::{Incoming, listen, peer};
 pub use anchors::Anchors;
-pub use connections::Connections;
+pub use connection::TlsConnection;
+pub use connections::{Closed, Connections, PeerIdentity};
 pub use connector::{ConnectSettings, connect, refusal_of};
-pub use credentials::TlsFiles;
 pub use development_ca::DevelopmentCa;
 pub use limits::{Limits, LimitsError};
+pub use peer_channel::PeerChannel;
 pub use reason::Reason;
 pub use spiffe::{Role, SpiffeId, SpiffeIdError};
 pub use statement::{Signature, SigningPurpose};
+pub use tls_files::TlsFiles;
 
 use credentials::Credentials;
+use reviewer::Reviewer;
 use tls::Live;
+use tls_files::FileSet;
+
+/// How often key and certificate are read before they count as no pair, and the rest in between: whoever
+/// renews both replaces one file after the other.
+const PAIR_READINGS: u32 = 3;
+const PAIR_PAUSE: Duration = Duration::from_millis(100);
 
 /// This process's identity, shared by everything that connects, accepts, signs or verifies.
 pub struct Identity {
@@ -53,6 +69,10 @@ pub struct Identity {
     clock: Clock,
     id: SpiffeId,
     live: Live,
+    /// Counts what was put in force.
+    changes: watch::Sender<u64>,
+    /// The connections that this process opened.
+    outgoing: Arc<Connections>,
 }
 
 /// What is wrong with a process's own credentials, an address or a statement.
@@ -171,26 +191,60 @@ impl Identity {
     /// [`IdentityError`] with the file at fault and what to do: a key that others may read, a pair that
     /// does not fit, or a certificate that this federation would not accept at this moment.
     pub fn load(files: &TlsFiles, clock: Clock) -> Result<Arc<Self>, IdentityError> {
-        let credentials = Credentials::load(files, &tls::provider(), tls::unix_time(&clock))?;
+        let credentials = read_whole(files)?;
+        credentials
+            .judge_own(tls::unix_time(&clock))
+            .map_err(|reason| IdentityError::OwnCertificate { path: files.certificate.clone(), reason })?;
         Ok(Arc::new(Self {
             files: files.clone(),
             clock,
             id: credentials.id().clone(),
             live: Arc::new(ArcSwap::from_pointee(credentials)),
+            changes: watch::Sender::new(0),
+            outgoing: Connections::unlimited(),
         }))
     }
 
-    /// Reads the files again; the next handshake uses what they hold. On error the old stay in force.
+    /// Reads the files again; the next handshake uses what they hold. True when that is something new.
+    /// On error the old stay in force as a whole, with one exception: a list that revokes this very
+    /// process is believed, for the sake of everybody else on it.
     ///
     /// # Errors
     /// As [`Identity::load`], and [`IdentityError::AnotherParty`] if the SPIFFE ID changed.
-    pub fn reload(&self) -> Result<(), IdentityError> {
-        let credentials = Credentials::load(&self.files, &tls::provider(), tls::unix_time(&self.clock))?;
+    pub fn reload(&self) -> Result<bool, IdentityError> {
+        if FileSet::read(&self.files)?.digest() == self.live.load().digest {
+            return Ok(false);
+        }
+        let credentials = read_whole(&self.files)?;
         if *credentials.id() != self.id {
             return Err(IdentityError::AnotherParty);
         }
-        self.live.store(Arc::new(credentials));
-        Ok(())
+        let judged = credentials.judge_own(tls::unix_time(&self.clock));
+        if matches!(judged, Ok(()) | Err(Reason::CertificateRevoked)) {
+            self.live.store(Arc::new(credentials));
+            self.changes.send_modify(|count| *count += 1);
+        }
+        let path = self.files.certificate.clone();
+        judged.map(|()| true).map_err(|reason| IdentityError::OwnCertificate { path, reason })
+    }
+
+    /// Told whenever other credentials are put in force.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The connections that this process opened to others, and the servers that it would not believe.
+    pub fn outgoing(&self) -> &Arc<Connections> {
+        &self.outgoing
+    }
+
+    /// Closes the connections, of this process's listener and its own, whose peer would not be let in
+    /// anew: for an expired certificate always, for everything else when credentials have `changed`.
+    pub fn close_unfit(&self, incoming: &Connections, changed: bool) -> Vec<Closed> {
+        let reviewer = self.reviewer();
+        let everything = changed || reviewer.lists_are_out_of_date();
+        let verdict = |peer: &PeerIdentity| if everything { reviewer.judge(peer) } else { reviewer.judge_time(peer) };
+        [incoming, &self.outgoing].into_iter().flat_map(|connections| connections.close_unfit(verdict)).collect()
     }
 
     /// The name of this process.
@@ -200,8 +254,27 @@ impl Identity {
 
     /// When this process's certificate expires.
     pub fn expires(&self) -> DateTime<Utc> {
-        let seconds = self.live.load().own.not_after_s;
-        DateTime::from_timestamp(seconds, 0).unwrap_or(DateTime::UNIX_EPOCH)
+        moment(self.live.load().own.not_after_s)
+    }
+
+    /// When half the time of this process's certificate is over: from then on it should be renewed.
+    pub fn half_life(&self) -> DateTime<Utc> {
+        moment(self.live.load().own.half_life_s())
+    }
+
+    /// For whoever operates this process, once its certificate should be renewed.
+    pub fn renewal_advice(&self) -> Option<String> {
+        (self.clock.now() >= self.half_life()).then(|| {
+            format!(
+                "More than half the time of this process's certificate is over; renew it before {}.",
+                self.expires().format("%Y-%m-%d %H:%M UTC")
+            )
+        })
+    }
+
+    /// Who reviews connections by what is in force.
+    fn reviewer(&self) -> Reviewer {
+        Reviewer::new(self.live.clone(), self.clock.clone())
     }
 
     /// TLS as spoken by a listener of this process.
@@ -221,6 +294,22 @@ impl Identity {
             .map(Arc::new)
             .map_err(|error| IdentityError::Tls(error.to_string()))
     }
+}
+
+/// Reads the files; a pair that does not fit is read again, as a renewal may be under way.
+fn read_whole(files: &TlsFiles) -> Result<Credentials, IdentityError> {
+    let mut left = PAIR_READINGS;
+    loop {
+        left -= 1;
+        match Credentials::parse(files, &FileSet::read(files)?, &tls::provider()) {
+            Err(IdentityError::KeyMismatch { .. }) if left > 0 => std::thread::sleep(PAIR_PAUSE),
+            read => return read,
+        }
+    }
+}
+
+fn moment(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).unwrap_or(DateTime::UNIX_EPOCH)
 }
 
 impl std::fmt::Debug for Identity {

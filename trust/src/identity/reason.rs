@@ -188,6 +188,27 @@ impl Reason {
         }
     }
 
+    /// True when it is the peer that did not prove who it is, or that cannot be spoken with.
+    pub(super) fn blames_peer(self) -> bool {
+        matches!(
+            self,
+            Reason::CertificateMissing
+                | Reason::CertificateMalformed
+                | Reason::CertificateExpired
+                | Reason::CertificateNotYetValid
+                | Reason::CertificateRevoked
+                | Reason::CertificateForeign
+                | Reason::CertificateWrongPurpose
+                | Reason::CertificateWithoutIdentity
+                | Reason::OtherFederation
+                | Reason::RevocationUnknown
+                | Reason::UnexpectedPeer
+                | Reason::SignatureInvalid
+                | Reason::TlsVersion
+                | Reason::KeyExchange
+        )
+    }
+
     fn of_alert(alert: AlertDescription) -> Self {
         use AlertDescription as A;
         match alert {

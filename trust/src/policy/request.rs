@@ -170,6 +170,8 @@ pub enum Action {
     Release,
     /// Read what was disclosed of one subject of the own data.
     Disclosures,
+    /// Decide about the own node's epochs and members.
+    Operate,
 }
 
 impl Action {
@@ -190,6 +192,7 @@ impl Action {
             Action::RunPattern => "run_pattern",
             Action::Release => "release",
             Action::Disclosures => "disclosures",
+            Action::Operate => "operate",
         }
     }
 

@@ -29,12 +29,20 @@ impl ReplayGuard {
     /// # Errors
     /// `question_replayed`, `question_before_start`, or `too_many_questions`.
     pub fn take(&self, header: &Header, part: usize, now_ms: i64) -> Result<(), Refusal> {
+        self.take_once(header.nonce, part, header.issued_at_ms, now_ms)
+    }
+
+    /// Takes something that was signed at `issued_at_ms`, once; `nonce` and `part` are its alone.
+    ///
+    /// # Errors
+    /// As [`ReplayGuard::take`].
+    pub fn take_once(&self, nonce: [u8; 32], part: usize, issued_at_ms: i64, now_ms: i64) -> Result<(), Refusal> {
         // Another clock may be a little behind ours.
-        if header.issued_at_ms < self.started_ms.saturating_sub(SKEW_MAX_MS / 10) {
+        if issued_at_ms < self.started_ms.saturating_sub(SKEW_MAX_MS / 10) {
             return Err(Refusal::new(
                 Kind::Conflict,
                 "question_before_start",
-                "The question was signed before this party started; ask it anew.",
+                "This was signed before this party started; ask anew.",
             ));
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,12 +57,12 @@ impl ReplayGuard {
                 "This party has had too many questions within two minutes; ask again later.",
             ));
         }
-        match seen.insert((header.nonce, part), header.issued_at_ms) {
+        match seen.insert((nonce, part), issued_at_ms) {
             None => Ok(()),
             Some(_) => Err(Refusal::new(
                 Kind::Conflict,
                 "question_replayed",
-                "The question was already taken once; a question must be signed anew to be asked again.",
+                "This was already taken once; it must be signed anew to be asked again.",
             )),
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::keys::{PartyKeys, SignedKeys};
-use super::memory::{Known, Memory, Slot, cosigner};
+use super::memory::{Known, Memory, Slot, cosigner, locked};
 use super::origin;
 use super::settings::WitnessSettings;
 use crate::audit::cosignature::Cosigner;
@@ -74,12 +74,20 @@ impl Witness {
         Ok(Arc::new(Self { identity, log, clock, memory, own, settings, cosigner }))
     }
 
+    /// Takes these as the other parties from now on: members join and leave.
+    ///
+    /// # Errors
+    /// [`AuditError`] when what is known of one cannot be used; the parties stay as they were.
+    pub fn expect(&self, parties: &[SpiffeId]) -> Result<(), AuditError> {
+        self.memory.expect(parties)
+    }
+
     /// Refuses everyone who is no other party of this federation.
     ///
     /// # Errors
     /// `wrong_role`.
     pub fn only_parties(&self, peer: &SpiffeId) -> Result<(), Refusal> {
-        self.memory.parties().any(|party| party == peer).then_some(()).ok_or_else(no_party)
+        self.memory.of(peer).is_some().then_some(()).ok_or_else(no_party)
     }
 
     /// Answers a party of the federation, whose message a peer may have brought. What speaks against
@@ -110,7 +118,8 @@ impl Witness {
     }
 
     fn judge(&self, party: &SpiffeId, submission: &Submission) -> Result<Answered, Refusal> {
-        let mut slot = self.memory.of(party).ok_or_else(no_party)?;
+        let slot = self.memory.of(party).ok_or_else(no_party)?;
+        let mut slot = locked(&slot);
         let keys = SignedKeys::sign(&self.identity, &self.own, self.clock.now_ms())?;
         let reply = Reply { status: 200, cosignature: String::new(), held: String::new(), keys, pinned: None };
         let Ok(request) = submission.request.parse::<AddCheckpoint>() else {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::answer::{Reply, Submission, Witness};
 use super::keys::{PartyKeys, SignedKeys};
-use super::memory::Known;
+use super::memory::{Known, locked};
 use crate::audit::AuditError;
 use crate::audit::checkpoint::SignedCheckpoint;
 use crate::audit::merkle::Hash;
@@ -108,10 +108,19 @@ impl From<AuditError> for Trouble {
 
 impl Collector {
     pub(super) fn new(witness: Arc<Witness>, transport: Arc<dyn Transport>) -> Self {
-        let progress = witness.memory.parties().map(|party| (party.clone(), Progress::default())).collect();
-        let mut collector = Self { witness, transport, progress };
+        let mut collector = Self { witness, transport, progress: BTreeMap::new() };
+        collector.follow_parties();
         collector.remember();
         collector
+    }
+
+    /// Members join and leave.
+    fn follow_parties(&mut self) {
+        let parties = self.witness.memory.parties();
+        self.progress.retain(|party, _| parties.contains(party));
+        for party in parties {
+            self.progress.entry(party).or_default();
+        }
     }
 
     /// Takes up what was cosigned before the start.
@@ -119,7 +128,7 @@ impl Collector {
         let Some(cosigned) = self.witness.log.cosigned().borrow().clone() else { return };
         for (party, progress) in &mut self.progress {
             let slot = self.witness.memory.of(party);
-            let known = slot.and_then(|slot| slot.known().map(|known| known.keys.cosigner.clone()));
+            let known = slot.and_then(|slot| locked(&slot).known().map(|known| known.keys.cosigner.clone()));
             if let Some(Ok(Some(time_s))) = known.map(|key| key.cosigned_at(&cosigned.note)) {
                 progress.held = cosigned.size;
                 // The line itself is asked for anew: the witness may have gone on.
@@ -164,6 +173,7 @@ impl Collector {
 
     /// Asks every witness that has not cosigned the newest checkpoint lately; true when all have.
     pub(super) async fn round(&mut self, patience: Duration, linger: Duration) -> bool {
+        self.follow_parties();
         let published = self.witness.log.published().borrow().clone();
         let stale_ms = self.witness.clock.now_ms().saturating_sub(self.witness.settings.renewal().as_millis() as i64);
         let mut asked = FuturesUnordered::new();
@@ -295,7 +305,8 @@ fn taken(
 }
 
 fn keys_of(witness: &Witness, party: &SpiffeId, stated: &SignedKeys) -> Result<PartyKeys, Refusal> {
-    let mut slot = witness.memory.of(party).ok_or_else(|| unproven("The witness is none of this log's."))?;
+    let slot = witness.memory.of(party).ok_or_else(|| unproven("The witness is none of this log's."))?;
+    let mut slot = locked(&slot);
     if let Some(known) = slot.known() {
         return Ok(known.keys.clone());
     }

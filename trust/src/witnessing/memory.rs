@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +23,11 @@ const COSIGNER_FILE: &str = "cosigner.key";
 /// What is known of every other party.
 #[derive(Debug)]
 pub(super) struct Memory {
-    slots: BTreeMap<SpiffeId, Mutex<Slot>>,
+    directory: PathBuf,
+    slots: RwLock<Slots>,
 }
+
+type Slots = BTreeMap<SpiffeId, Arc<Mutex<Slot>>>;
 
 /// What is known of one party, and where it is kept.
 #[derive(Debug)]
@@ -55,20 +58,42 @@ impl Memory {
     /// Reads what is known of these parties; makes the directory at the first start.
     pub(super) fn open(directory: &Path, parties: &[SpiffeId]) -> Result<Self, AuditError> {
         create_private_directory(directory).map_err(|error| unusable(directory, &error))?;
-        let slots = parties.iter().map(|party| Ok((party.clone(), Mutex::new(Slot::open(directory, party)?))));
-        Ok(Self { slots: slots.collect::<Result<_, AuditError>>()? })
+        let memory = Self { directory: directory.to_owned(), slots: RwLock::default() };
+        memory.expect(parties)?;
+        Ok(memory)
     }
 
-    /// What is known of a party, for as long as the guard is held; `None` when it is none of ours.
-    pub(super) fn of(&self, party: &SpiffeId) -> Option<MutexGuard<'_, Slot>> {
-        let slot = self.slots.get(party)?;
-        // What a panicking thread left is what stands in the file.
-        Some(slot.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Takes these parties from now on; what is known of one that is none of them any more stays in its
+    /// file.
+    ///
+    /// # Errors
+    /// [`AuditError`] when a file cannot be used: the parties stay as they were.
+    pub(super) fn expect(&self, parties: &[SpiffeId]) -> Result<(), AuditError> {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let slot = |party: &SpiffeId| match slots.get(party) {
+            Some(slot) => Ok(slot.clone()),
+            None => Slot::open(&self.directory, party).map(|slot| Arc::new(Mutex::new(slot))),
+        };
+        let expected = parties.iter().map(|party| Ok((party.clone(), slot(party)?)));
+        let expected = expected.collect::<Result<Slots, AuditError>>()?;
+        *slots = expected;
+        Ok(())
     }
 
-    pub(super) fn parties(&self) -> impl Iterator<Item = &SpiffeId> {
-        self.slots.keys()
+    /// What is known of a party; `None` when it is none of ours.
+    pub(super) fn of(&self, party: &SpiffeId) -> Option<Arc<Mutex<Slot>>> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner).get(party).cloned()
     }
+
+    pub(super) fn parties(&self) -> Vec<SpiffeId> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+}
+
+/// The slot, for as long as the guard is held.
+pub(super) fn locked(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
+    // What a panicking thread left is what stands in the file.
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Slot {

@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::answer::Witness;
 use super::keys::SignedKeys;
+use super::memory::locked;
 use crate::audit::checkpoint::SignedCheckpoint;
 use crate::audit::{AuditError, Place};
 use crate::error::{Kind, Refusal};
@@ -33,11 +34,11 @@ impl Witness {
         let receipt = self.prove(place, checkpoint.clone());
         let mut receipt = receipt.map_err(|error| Refusal::internal("receipt_failed", &error))?;
         receipt.keys = vec![SignedKeys::sign(&self.identity, &self.own, self.clock.now_ms())?];
-        receipt.keys.extend(self.memory.parties().filter_map(|party| {
+        receipt.keys.extend(self.memory.parties().iter().filter_map(|party| {
             let slot = self.memory.of(party)?;
-            let known = slot.known()?;
+            let known = locked(&slot).known()?.clone();
             let cosigned = known.keys.cosigner.cosigned_at(&checkpoint.note);
-            matches!(cosigned, Ok(Some(_))).then(|| known.signed.clone())
+            matches!(cosigned, Ok(Some(_))).then_some(known.signed)
         }));
         Ok(receipt.to_string())
     }

@@ -8,12 +8,11 @@ use sallyport_proto::audit::v1::{
     witness_client::WitnessClient,
     witness_server::{Witness as WitnessRpc, WitnessServer},
 };
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::answer::{Reply, Submission, Witness};
 use crate::error::Refusal;
-use crate::identity::{SpiffeId, peer, refusal_of};
+use crate::identity::{PeerChannel, SpiffeId, peer, refusal_of};
 
 /// The service's full name, for the health service.
 pub const SERVICE_NAME: &str = "sallyport.audit.v1.Witness";
@@ -60,7 +59,7 @@ pub async fn carried(
 ///
 /// # Errors
 /// What the witness refused with, or that it is away.
-pub async fn ask(mut witness: WitnessClient<Channel>, submission: Submission) -> Result<Reply, Refusal> {
+pub async fn ask(mut witness: WitnessClient<PeerChannel>, submission: Submission) -> Result<Reply, Refusal> {
     let request = AddCheckpointRequest::from(submission);
     let response = witness.add_checkpoint(request).await.map_err(|status| refusal_of(&status))?;
     response.into_inner().try_into()

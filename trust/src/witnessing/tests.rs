@@ -411,7 +411,7 @@ async fn what_is_remembered_outlives_a_restart_and_damage_stops_the_start() {
     drop((witness, log));
     let file = directory.path().join("witness/node-hsi.json");
     let gateway = Party::restart(&world, NAMES[0], directory, WitnessSettings::default());
-    let held = gateway.witness.memory.of(&hsi.id).unwrap().known().unwrap().held.clone().unwrap();
+    let held = memory::locked(&gateway.witness.memory.of(&hsi.id).unwrap()).known().unwrap().held.clone().unwrap();
     assert_eq!(held.0.size, 10);
     let Party { directory, witness, log, .. } = gateway;
     drop((witness, log));

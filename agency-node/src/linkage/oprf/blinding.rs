@@ -17,6 +17,26 @@ use crate::identifier::{Canonical, IdentifierType};
 /// A tag: 16 bytes that every node computes alike for the same identifier, type and epoch.
 pub type Tag = [u8; 16];
 
+/// `4·(Σ k)·P` of an identifier, encoded: what its tag is a hash of. As secret as the tag, and what a
+/// node that joins adds its own part to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KeySum(pub [u8; POINT_BYTES]);
+
+impl fmt::Debug for KeySum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeySum(redacted)")
+    }
+}
+
+/// What is kept of an identifier in an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tagged {
+    /// Its tag.
+    pub tag: Tag,
+    /// What the tag was made of.
+    pub sum: KeySum,
+}
+
 /// Separates tags from every other use of the hash.
 const TAG_LABEL: &[u8] = b"sallyport tag v1";
 
@@ -82,7 +102,7 @@ impl Blinding {
     /// [`Error::AnswerSize`], [`Error::MalformedPoint`] or [`Error::ProofRefused`] if an answer does
     /// not fit the batch, holds a malformed point or was not made with the key published; no tag of
     /// the batch is computed then.
-    pub fn finish(&self, keys: &EpochKeys, evaluations: &[Evaluated]) -> Result<Vec<Tag>, Error> {
+    pub fn finish(&self, keys: &EpochKeys, evaluations: &[Evaluated]) -> Result<Vec<Tagged>, Error> {
         if evaluations.len() != keys.others().len() {
             return Err(Error::AnswerSize);
         }
@@ -94,7 +114,45 @@ impl Blinding {
             }
         }
         let encoded = Zeroizing::new(suite::encode_doubles(&sums));
-        Ok(self.identifiers.iter().zip(&*encoded).map(|(id, e)| self.tag(keys, id, e)).collect())
+        Ok(self.tagged(keys, &encoded))
+    }
+
+    /// The same for an epoch in which nodes have joined and all others kept their keys: `before` are the
+    /// identifiers' sums of keys in the epoch before, `joined` the answers of those who joined, each
+    /// with its place in [`EpochKeys::others`]. The sums must be this node's own: nobody proves them.
+    ///
+    /// # Errors
+    /// As [`Blinding::finish`]; a sum that is no point counts as a malformed one.
+    pub fn finish_joined(
+        &self,
+        keys: &EpochKeys,
+        before: &[KeySum],
+        joined: &[(usize, Evaluated)],
+    ) -> Result<Vec<Tagged>, Error> {
+        if before.len() != self.blinded.len() || joined.is_empty() {
+            return Err(Error::AnswerSize);
+        }
+        let mut parts = Zeroizing::new(vec![RistrettoPoint::default(); self.blinded.len()]);
+        let mut joined_keys = RistrettoPoint::default();
+        for (evaluator, evaluated) in joined {
+            for (part, point) in parts.iter_mut().zip(self.verified(keys, *evaluator, evaluated)?) {
+                *part += point;
+            }
+            joined_keys += keys.others()[*evaluator].point();
+        }
+        let mut encoded = Zeroizing::new(Vec::with_capacity(before.len()));
+        for (index, ((sum, part), r)) in before.iter().zip(&*parts).zip(&*self.scalars).enumerate() {
+            let sum = suite::decode_point(&sum.0).ok_or(Error::MalformedPoint { index })?;
+            let unblind = Zeroizing::new(r + r);
+            let own = Zeroizing::new(part - joined_keys * *unblind);
+            encoded.push((sum + *own + *own).compress().0);
+        }
+        Ok(self.tagged(keys, &encoded))
+    }
+
+    fn tagged(&self, keys: &EpochKeys, encoded: &[[u8; POINT_BYTES]]) -> Vec<Tagged> {
+        let each = self.identifiers.iter().zip(encoded);
+        each.map(|(id, encoded)| Tagged { tag: self.tag(keys, id, encoded), sum: KeySum(*encoded) }).collect()
     }
 
     /// `2k_i·P − 2r·Σ_j K_j`: our own key's part, and what takes the blinding off the others'.

@@ -27,6 +27,10 @@
 //! from `4·(Σ k)·P`. In a group of prime order multiplying by 2 or 4 is a bijection, so nothing is
 //! lost; whoever computes a tag directly has to multiply by 4.
 //!
+//! **A node joins.** The others keep their keys, so `4·(Σ k)·P` of an identifier lacks the new key's part
+//! alone: `4·(Σ k)·P + 2·(D_new − 2r·K_new)`, one evaluation by the new node. Each node therefore keeps
+//! the sum beside the tag.
+//!
 //! # What this module never does
 //! No I/O and no clock; randomness is passed in. It runs on the caller's thread: callers spread
 //! batches over threads. Secret scalars (`k`, `r`) meet constant-time operations only; variable-time
@@ -43,7 +47,7 @@ mod suite;
 #[cfg(test)]
 mod tests;
 
-pub use blinding::{Blinding, Tag};
+pub use blinding::{Blinding, KeySum, Tag, Tagged};
 pub use cost::UnavoidableMultiplications;
 pub use evaluation::Evaluated;
 pub use keys::{EpochKey, EpochKeys, PublicKey};

@@ -61,7 +61,8 @@ impl Federation {
     ) -> Vec<Tag> {
         let blinding = Blinding::blind_batch(kind, identifiers, rng).unwrap();
         let evaluations = self.evaluate(node, &blinding, rng);
-        blinding.finish(&self.keys(node, epoch), &evaluations).unwrap()
+        let tagged = blinding.finish(&self.keys(node, epoch), &evaluations).unwrap();
+        tagged.into_iter().map(|tagged| tagged.tag).collect()
     }
 
     /// The documented formula with all secrets in one hand, by the plainest operations.
@@ -94,6 +95,42 @@ fn every_node_computes_the_tag_of_the_documented_formula() {
             assert_eq!(tags, expected, "node {node} of {nodes}");
         }
     }
+}
+
+#[test]
+fn who_joins_adds_one_evaluation_and_the_tags_are_those_of_all_keys() {
+    let rng = &mut rng(7);
+    let mut federation = Federation::new(3, rng);
+    let identifiers = numbered(9);
+    let kind = IdentifierType::Device;
+    let blind = |rng: &mut StdRng| Blinding::blind_batch(kind, &identifiers, rng).unwrap();
+    let blinding = blind(rng);
+    let before = blinding.finish(&federation.keys(0, 1), &federation.evaluate(0, &blinding, rng)).unwrap();
+    let before: Vec<KeySum> = before.into_iter().map(|tagged| tagged.sum).collect();
+
+    federation.secrets.extend((0..2).map(|_| *EpochKey::generate(rng).to_bytes()));
+    let keys = federation.keys(0, 2);
+    let blinding = blind(rng);
+    let by = |node: usize, rng: &mut StdRng| federation.key(node).evaluate_batch(blinding.blinded(), rng).unwrap();
+    // Nodes 3 and 4 have joined; among the others of node 0 they stand at 2 and 3.
+    let joined = [(2, by(3, rng)), (3, by(4, rng))];
+    let after = blinding.finish_joined(&keys, &before, &joined).unwrap();
+    let expected: Vec<Tag> = identifiers.iter().map(|id| federation.direct(2, "device", id.as_str())).collect();
+    assert_eq!(after.iter().map(|tagged| tagged.tag).collect::<Vec<_>>(), expected);
+    // The sums serve for the next one to join.
+    let whole = blinding.finish(&keys, &federation.evaluate(0, &blinding, rng)).unwrap();
+    assert_eq!(after, whole);
+
+    let refused =
+        |before: &[KeySum], joined: &[(usize, Evaluated)]| blinding.finish_joined(&keys, before, joined).unwrap_err();
+    assert_eq!(refused(&before, &[]), Error::AnswerSize);
+    assert_eq!(refused(&before[1..], &joined), Error::AnswerSize);
+    assert_eq!(refused(&before, &[(9, joined[0].1.clone())]), Error::AnswerSize);
+    let exchanged = [(3, joined[0].1.clone()), (2, joined[1].1.clone())];
+    assert_eq!(refused(&before, &exchanged), Error::ProofRefused { evaluator: 3 });
+    let mut malformed = before;
+    malformed[4] = KeySum([0xff; 32]);
+    assert_eq!(refused(&malformed, &joined), Error::MalformedPoint { index: 4 });
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The authority's directory: files that appear whole or not at all, and keys that are never replaced.
+//! The authority's directory: files that appear whole or not at all.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -25,10 +25,10 @@ pub(super) fn make_directory(path: &Path) -> Result<(), DevelopmentCaError> {
 
 /// The key in `path`, or a new one put there. Whoever comes second finds the first one's key.
 pub(super) fn key_or_new(path: &Path) -> Result<KeyPair, DevelopmentCaError> {
-    if let Some(key) = read_key(path)? {
+    if let Some(key) = key_if_there(path)? {
         return Ok(key);
     }
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let key = new_key()?;
     let draft = write_draft(path, Zeroizing::new(key.serialize_pem()).as_bytes())?;
     // Unlike a rename, a link never takes the place of a file that is there.
     let linked = fs::hard_link(&draft, path);
@@ -36,13 +36,24 @@ pub(super) fn key_or_new(path: &Path) -> Result<KeyPair, DevelopmentCaError> {
     match linked {
         Ok(()) => Ok(key),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            read_key(path)?.ok_or_else(|| failed(path, &ErrorKind::NotFound.into()))
+            key_if_there(path)?.ok_or_else(|| failed(path, &ErrorKind::NotFound.into()))
         }
         Err(error) => Err(failed(path, &error)),
     }
 }
 
-fn read_key(path: &Path) -> Result<Option<KeyPair>, DevelopmentCaError> {
+fn new_key() -> Result<KeyPair, DevelopmentCaError> {
+    Ok(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)
+}
+
+/// A new key in the place of the one in `path`.
+pub(super) fn replace_key(path: &Path) -> Result<KeyPair, DevelopmentCaError> {
+    let key = new_key()?;
+    write(path, Zeroizing::new(key.serialize_pem()).as_bytes())?;
+    Ok(key)
+}
+
+pub(super) fn key_if_there(path: &Path) -> Result<Option<KeyPair>, DevelopmentCaError> {
     let Some(pem) = read_if_there(path)?.map(Zeroizing::new) else { return Ok(None) };
     let foreign = || DevelopmentCaError::Foreign { path: path.to_owned() };
     let pem = std::str::from_utf8(&pem).map_err(|_| foreign())?;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose,
-    SanType,
+    SanType, SerialNumber,
 };
 use time::OffsetDateTime;
 
@@ -17,7 +17,11 @@ const MAX_COMMON_NAME_CHARS: usize = 64;
 /// An authority that signs leaves and revocation lists, and no other authority.
 pub(super) fn authority_params(now: DateTime<Utc>) -> Result<CertificateParams, DevelopmentCaError> {
     let validity = Validity::days(now, AUTHORITY_DAYS);
-    let mut params = params("Sallyport development authority", validity)?;
+    let mut params = params("", validity)?;
+    // A list is found by its issuer's name, so two authorities in one federation must not share one.
+    let serial = params.serial_number.as_ref().map(SerialNumber::to_bytes).unwrap_or_default();
+    let number: String = serial.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    params.distinguished_name.push(DnType::CommonName, format!("Sallyport development authority {number}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)

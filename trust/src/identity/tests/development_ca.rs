@@ -61,7 +61,7 @@ fn a_revoked_certificate_stays_revoked() {
     let fixture = Fixture::new();
     let (one, two) = (fixture.issue(&id("gateway"), 365), fixture.issue(&id("auditor/ng"), 365));
     for serial in [&one.serial, &two.serial, &one.serial] {
-        fixture.authority.revoke(serial).unwrap();
+        fixture.authority.revoke(serial, RevocationReason::Unspecified).unwrap();
     }
     let again = fixture.issue(&id("gateway"), 365);
     assert!(!again.made);
@@ -74,6 +74,54 @@ fn a_revoked_certificate_stays_revoked() {
         let reason = load(files, later(360)).unwrap_err().reason();
         assert_eq!(reason, Some(Reason::CertificateRevoked));
     }
+}
+
+#[test]
+fn what_is_past_half_its_time_is_renewed_in_one_step() {
+    let fixture = Fixture::new();
+    let issued = fixture.issue(&id("gateway"), 100);
+    fixture.issue(&id("agency/hsi/node"), 365);
+    let at = later(60);
+    let authority = DevelopmentCa::open(fixture.directory.path(), Clock::manual(at)).unwrap();
+    let due = || authority.standing().unwrap().into_iter().filter(|one| one.is_due(at)).collect::<Vec<_>>();
+    let [gateway] = &due()[..] else { panic!("one is due") };
+    assert_eq!((gateway.name.as_str(), &gateway.id, &gateway.serial), ("gateway", &issued.id, &issued.serial));
+    assert_eq!(gateway.validity.not_after, later(100));
+    let key = std::fs::read(&issued.files.key).unwrap();
+    authority.renew(gateway, None, false).unwrap();
+    assert_eq!(std::fs::read(&issued.files.key).unwrap(), key, "the key stays unless another is asked for");
+    assert!(due().is_empty());
+    assert_eq!(load(&issued.files, at).unwrap().expires(), later(160), "as long as before");
+
+    let gateway = authority.standing().unwrap().remove(1);
+    authority.renew(&gateway, Some(TimeDelta::seconds(90)), true).unwrap();
+    assert_ne!(std::fs::read(&issued.files.key).unwrap(), key);
+    assert_eq!(std::fs::metadata(&issued.files.key).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(load(&issued.files, at).unwrap().expires(), at + TimeDelta::seconds(90));
+
+    // Cut off between key and certificate: due again, and then whole.
+    std::fs::write(&issued.files.key, key).unwrap();
+    assert!(matches!(load(&issued.files, at).unwrap_err(), IdentityError::KeyMismatch { .. }));
+    let [torn] = &due()[..] else { panic!("one is due") };
+    assert!(!torn.fits_key);
+    authority.renew(torn, Some(TimeDelta::days(90)), false).unwrap();
+    assert!(load(&issued.files, at).is_ok() && due().is_empty());
+    assert!(!contents(fixture.directory.path()).keys().any(|path| path.to_string_lossy().contains("draft")));
+}
+
+#[test]
+fn a_revocation_keeps_its_reason_and_is_not_renewed() {
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.issue(&id("gateway"), 10), fixture.issue(&id("auditor/ng"), 10));
+    fixture.authority.revoke(&one.serial, RevocationReason::KeyCompromise).unwrap();
+    fixture.authority.revoke(&two.serial, RevocationReason::Unspecified).unwrap();
+    let standing = fixture.authority.standing().unwrap();
+    let of = |name: &str| standing.iter().find(|one| one.name == name).unwrap();
+    assert_eq!(of("gateway").revoked, Some((now(), RevocationReason::KeyCompromise)));
+    assert_eq!(of("auditor-ng").revoked, Some((now(), RevocationReason::Unspecified)));
+    assert!(standing.iter().all(|one| !one.is_due(later(9))));
+    let nowhere = fixture.path("nowhere");
+    assert!(matches!(DevelopmentCa::open(&nowhere, Clock::manual(now())), Err(DevelopmentCaError::Absent { .. })));
 }
 
 #[test]

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -71,7 +72,7 @@ async fn a_revoked_client_is_refused_once_the_server_has_read_the_list() {
     let client = load(&issued.files, now()).unwrap();
     assert_eq!(ask(&client, &server.address, &id(GATEWAY)).await, Ok(()));
 
-    fixture.authority.revoke(&issued.serial).unwrap();
+    fixture.authority.revoke(&issued.serial, RevocationReason::Unspecified).unwrap();
     gateway.reload().unwrap();
     let answer = ask(&client, &server.address, &id(GATEWAY)).await;
     assert_eq!(answer, Err(stable(Reason::OwnCertificateRevoked)));
@@ -91,6 +92,22 @@ async fn a_client_without_a_certificate_is_refused() {
     let error = stream.read_u8().await.unwrap_err();
     assert_eq!(Reason::of_io(&error), Reason::OwnCertificateMissing);
     assert_eq!(server.refused(Reason::CertificateMissing), 1);
+}
+
+#[tokio::test]
+async fn a_client_whose_certificate_is_for_servers_only_is_refused() {
+    let fixture = Fixture::new();
+    let server = Server::start(&fixture.identity(GATEWAY), &Limits::default()).await;
+    let files = for_servers_only(&fixture, HSI);
+    let chain = CertificateDer::pem_file_iter(&files.certificate).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
+    let mut config = client_config(&fixture);
+    let key = config.crypto_provider().key_provider.load_private_key(key).unwrap();
+    config.client_auth_cert_resolver = Arc::new(Shows(Arc::new(CertifiedKey::new(chain, key))));
+    let mut stream = tls(config, &server.address).await.unwrap();
+    let error = stream.read_u8().await.unwrap_err();
+    assert_eq!(Reason::of_io(&error), Reason::RefusedByPeer);
+    assert_eq!(server.refused(Reason::CertificateWrongPurpose), 1);
 }
 
 #[tokio::test]
@@ -126,7 +143,7 @@ async fn a_client_refuses_an_expired_and_a_revoked_server() {
     let answer = ask(&client, &server.address, &id("agency/cbp/node")).await;
     assert_eq!(answer, Err("certificate_expired".to_owned()));
 
-    fixture.authority.revoke(&short.serial).unwrap();
+    fixture.authority.revoke(&short.serial, RevocationReason::Unspecified).unwrap();
     let client = load(&files, now()).unwrap();
     let answer = ask(&client, &server.address, &id("agency/cbp/node")).await;
     assert_eq!(answer, Err("certificate_revoked".to_owned()));
@@ -283,6 +300,20 @@ impl ServerCertVerifier for AnyServer {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
+}
+
+/// Shows one certificate, whatever it is good for.
+#[derive(Debug)]
+struct Shows(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Shows {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

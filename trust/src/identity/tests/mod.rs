@@ -3,6 +3,7 @@
 mod credentials;
 mod development_ca;
 mod handshake;
+mod life;
 mod listener;
 mod statement;
 
@@ -10,6 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status};
@@ -19,7 +21,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::connections::Connections;
 use super::connector::{ConnectSettings, connect, refusal_of};
-use super::development_ca::{DevelopmentCa, Issued, Validity, file_name};
+use super::development_ca::{DevelopmentCa, Issued, RevocationReason, Validity, file_name};
 use super::*;
 
 pub(crate) fn now() -> DateTime<Utc> {
@@ -58,6 +60,21 @@ impl Fixture {
 
 pub(crate) fn load(files: &TlsFiles, at: DateTime<Utc>) -> Result<Arc<Identity>, IdentityError> {
     Identity::load(files, Clock::manual(at))
+}
+
+/// A certificate for listening only.
+fn for_servers_only(fixture: &Fixture, path: &str) -> TlsFiles {
+    let files = fixture.issue(&id(path), 365).files;
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    let authority_key = KeyPair::from_pem(&read(&fixture.path("authority.key"))).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(&read(&fixture.path("authority.pem")), authority_key).unwrap();
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = vec![SanType::URI(id(path).to_string().try_into().unwrap())];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let own = KeyPair::from_pem(&read(&files.key)).unwrap();
+    let certificate = fixture.path("server-only.pem");
+    std::fs::write(&certificate, params.signed_by(&own, &issuer).unwrap().pem()).unwrap();
+    TlsFiles { certificate, ..files }
 }
 
 /// A file that holds the contents of others.

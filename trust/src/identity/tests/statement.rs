@@ -62,7 +62,7 @@ fn a_statement_is_worth_as_much_as_its_certificate_now() {
     assert_eq!(verifier.verify(QUESTION, b"q", &signature), refused(Reason::CertificateNotYetValid));
 
     clock.advance_ms(86_400_000);
-    fixture.authority.revoke(&issued.serial).unwrap();
+    fixture.authority.revoke(&issued.serial, RevocationReason::Unspecified).unwrap();
     verifier.reload().unwrap();
     assert_eq!(verifier.verify(QUESTION, b"q", &signature), refused(Reason::CertificateRevoked));
 

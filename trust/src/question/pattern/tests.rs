@@ -5,6 +5,7 @@ use crate::{
     clock::Clock,
     identity::{
         Identity, SigningPurpose,
+        development_ca::RevocationReason,
         tests::{Fixture, id, load, now},
     },
 };
@@ -177,7 +178,7 @@ fn a_signature_is_worth_as_much_as_its_certificate() {
     clock.advance_ms(32 * DAY_MS);
     assert_eq!(signed.verify(&cbp).err().unwrap().reason, "pattern_expired");
     clock.advance_ms(-32 * DAY_MS);
-    fixture.authority.revoke(&issued.serial).unwrap();
+    fixture.authority.revoke(&issued.serial, RevocationReason::Unspecified).unwrap();
     cbp.reload().unwrap();
     assert_eq!(signed.verify(&cbp).err().unwrap().reason, "pattern_signature");
 }
