@@ -38,7 +38,8 @@ impl Reviewer {
 
     /// Whether the peer's own certificate has expired; looks at nothing else.
     pub(super) fn judge_time(&self, peer: &PeerIdentity) -> Result<(), Reason> {
-        if self.clock.now() > peer.expires() { Err(Reason::CertificateExpired) } else { Ok(()) }
+        // As in a handshake, a certificate holds until its last second is over.
+        if self.clock.now().timestamp() > peer.expires().timestamp() { Err(Reason::CertificateExpired) } else { Ok(()) }
     }
 
     /// True when a revocation list has run out: then every connection must be judged again.
