@@ -18,6 +18,13 @@ pub struct Dataset {
     pub title: String,
     /// CSV or Parquet files with the same columns, relative to the configuration's folder.
     pub files: Vec<PathBuf>,
+    /// The files change while the node runs and are then read again, whole. Without this they are read at a
+    /// start only.
+    #[serde(default)]
+    pub live: bool,
+    /// Agencies whose nodes are told that there are new rows, for their watches; never what is in them.
+    #[serde(default)]
+    pub news_to: Vec<String>,
     /// Who may see that it exists.
     pub sensitivity: Sensitivity,
     /// How long the owner keeps a row, in days; 0 when it is not limited.
@@ -310,6 +317,9 @@ impl Dataset {
         let described = self.person.as_ref().is_some_and(|person| person.columns().iter().any(Option::is_some));
         if self.identifier.is_empty() && !described {
             return Err("name at least one [[dataset.identifier]], or columns in [dataset.person]".to_owned());
+        }
+        if self.live && self.person.is_some() {
+            return Err("is `live` and has a [dataset.person]: leave one of them out".to_owned());
         }
         let mut used = BTreeSet::new();
         let names = self.identifier.iter().map(|i| &i.name).chain(self.attribute.iter().map(|a| &a.name));

@@ -6,6 +6,7 @@
 mod events;
 mod prepare;
 mod records;
+mod refresh;
 mod scan;
 mod source;
 mod subjects;
@@ -24,6 +25,7 @@ use datafusion::{
     logical_expr::{col, lit},
     prelude::{ParquetReadOptions, SessionConfig, SessionContext},
 };
+use records::Builder;
 use sallyport_trust::{
     error::{Kind, Refusal},
     policy::Permit,
@@ -32,6 +34,7 @@ use sallyport_trust::{
 pub(crate) use events::{EventScan, Events, NEVER, NOBODY};
 pub(crate) use prepare::Manifest;
 pub(crate) use records::{Described, RECORD, RecordKey, Records};
+pub(crate) use refresh::Seen;
 pub(crate) use scan::{Held, Holding, Scan};
 pub(crate) use subjects::Subjects;
 
@@ -138,6 +141,8 @@ struct Inner {
     manifests: HashMap<String, Manifest>,
     /// Read when they are first asked for.
     records: HashMap<String, Arc<Records>>,
+    /// Numbers of records of data sets that change, so that a number never means somebody else.
+    numbering: HashMap<String, Builder>,
 }
 
 impl Holdings {
@@ -158,7 +163,7 @@ impl Holdings {
             datasets,
             session: SessionContext::new_with_config(config),
             pseudonyms: PseudonymKey::open(state).map_err(HoldingsError::state)?,
-            inner: Arc::new(Mutex::new(Inner { subjects, manifests: HashMap::new(), records: HashMap::new() })),
+            inner: Arc::new(Mutex::new(Inner { subjects, manifests: HashMap::new(), records: HashMap::new(), numbering: HashMap::new() })),
         })
     }
 
@@ -175,18 +180,16 @@ impl Holdings {
             // Taken out, so that no caller waits for the lock while files are read.
             let mut subjects = std::mem::take(&mut lock().subjects);
             let prepared = datasets.iter().try_for_each(|dataset| {
-                let manifest = prepare::prepare(&state, dataset, &mut subjects)?;
-                tracing::info!(
-                    dataset = dataset.name,
-                    rows = manifest.rows,
-                    unreadable = manifest.unreadable,
-                    bad_times = manifest.bad_times,
-                    bad_attributes = manifest.bad_attributes,
-                    "prepared"
-                );
+                let mut numbering = Builder::default();
+                let manifest = prepare::prepare(&state, dataset, &mut subjects, &mut numbering)?;
+                prepare::sweep(&state, dataset, &[&manifest.fingerprint]).map_err(HoldingsError::state)?;
+                manifest.tell(&dataset.name);
                 let mut inner = lock();
                 inner.manifests.insert(dataset.name.clone(), manifest);
                 inner.records.remove(&dataset.name);
+                if dataset.live {
+                    inner.numbering.insert(dataset.name.clone(), numbering);
+                }
                 Ok(())
             });
             lock().subjects = subjects;
@@ -245,7 +248,7 @@ impl Holdings {
         if let Some(records) = self.inner().records.get(&dataset.name) {
             return Ok(records.clone());
         }
-        let folder = prepare::folder(&self.state, dataset);
+        let folder = self.folder(dataset)?;
         let reading = tokio::task::spawn_blocking(move || Records::open(&folder));
         let read = reading.await.map_err(|error| HoldingsError::Engine(error.to_string()))?;
         let records = Arc::new(read.map_err(HoldingsError::state)?);
@@ -265,11 +268,14 @@ impl Holdings {
         events::collect(plan, dataset, wanted).await
     }
 
+    /// Where the data set lies as it is now.
+    fn folder(&self, dataset: &Dataset) -> Result<PathBuf, HoldingsError> {
+        let manifest = self.manifest(&dataset.name).ok_or(HoldingsError::Preparing)?;
+        Ok(prepare::folder(&self.state, dataset, &manifest.fingerprint))
+    }
+
     async fn frame(&self, dataset: &Dataset) -> Result<datafusion::dataframe::DataFrame, HoldingsError> {
-        let folder = prepare::folder(&self.state, dataset);
-        if !folder.join("manifest.json").is_file() {
-            return Err(HoldingsError::Preparing);
-        }
+        let folder = self.folder(dataset)?;
         let path = folder.join("part-0.parquet");
         Ok(self.session.read_parquet(path.display().to_string(), ParquetReadOptions::default()).await?)
     }

@@ -52,6 +52,18 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
+    /// Says in the log what there is.
+    pub(super) fn tell(&self, dataset: &str) {
+        tracing::info!(
+            dataset,
+            rows = self.rows,
+            unreadable = self.unreadable,
+            bad_times = self.bad_times,
+            bad_attributes = self.bad_attributes,
+            "prepared"
+        );
+    }
+
     /// Rows that say nothing about this identifier's subjects: unreadable ones and unusable identifiers.
     pub(crate) fn lost(&self, identifier: &str) -> u64 {
         self.unreadable + self.unusable.get(identifier).copied().unwrap_or_default()
@@ -72,26 +84,29 @@ pub(crate) fn subject_column(identifier: &str) -> String {
     format!("subject_{identifier}")
 }
 
-/// Where a data set is prepared.
-pub(crate) fn folder(state: &Path, dataset: &Dataset) -> PathBuf {
-    state.join("prepared").join(&dataset.name)
+/// Where a data set is prepared from a source with this fingerprint.
+pub(crate) fn folder(state: &Path, dataset: &Dataset, fingerprint: &str) -> PathBuf {
+    state.join("prepared").join(&dataset.name).join(fingerprint)
 }
 
-/// The prepared data set, made anew only when its source or description has changed.
+/// The prepared data set, made anew only when its source or description has changed. Records keep the
+/// numbers that they have in `records`.
 pub(crate) fn prepare(
     state: &Path,
     dataset: &Dataset,
     subjects: &mut BTreeMap<IdentifierType, Subjects>,
+    records: &mut Builder,
 ) -> Result<Manifest, HoldingsError> {
-    let folder = folder(state, dataset);
     let fingerprint = fingerprint(dataset).map_err(HoldingsError::state)?;
-    if let Some(manifest) = read_manifest(&folder).filter(|manifest| manifest.fingerprint == fingerprint) {
+    let folder = folder(state, dataset, &fingerprint);
+    // What changes while the node runs is read at each start, so that its records' numbers are known.
+    if let Some(manifest) = read_manifest(&folder).filter(|_| !dataset.live) {
         return Ok(manifest);
     }
     let aside = folder.with_extension("new");
     let _ = fs::remove_dir_all(&aside);
     fs::create_dir_all(&aside).map_err(HoldingsError::state)?;
-    let mut preparing = Preparing::new(dataset, subjects, &aside)?;
+    let mut preparing = Preparing::new(dataset, subjects, records, &aside)?;
     for file in &dataset.files {
         let unreadable = source::read(file, &preparing.columns.clone(), |columns| preparing.take(columns))?;
         preparing.manifest.unreadable += unreadable;
@@ -110,11 +125,24 @@ fn publish(aside: &Path, folder: &Path, manifest: &Manifest) -> io::Result<()> {
     File::open(folder.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
+/// Removes what was prepared of a data set from other sources than these.
+pub(super) fn sweep(state: &Path, dataset: &Dataset, kept: &[&str]) -> io::Result<()> {
+    for entry in fs::read_dir(state.join("prepared").join(&dataset.name))? {
+        let path = entry?.path();
+        if kept.iter().any(|kept| path.ends_with(kept)) {
+            continue;
+        }
+        if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+    }
+    Ok(())
+}
+
 fn read_manifest(folder: &Path) -> Option<Manifest> {
     serde_json::from_slice(&fs::read(folder.join("manifest.json")).ok()?).ok()
 }
 
-fn fingerprint(dataset: &Dataset) -> io::Result<String> {
+/// Tells a data set's source and description from any other state of them.
+pub(super) fn fingerprint(dataset: &Dataset) -> io::Result<String> {
     let mut digest = Sha256::new_with_prefix(FORMAT);
     digest.update(serde_json::to_vec(dataset)?);
     for file in &dataset.files {
@@ -132,7 +160,7 @@ struct Preparing<'a> {
     columns: Vec<String>,
     memo: Vec<HashMap<(String, String), Option<u32>>>,
     seen: Vec<Vec<bool>>,
-    records: Builder,
+    records: &'a mut Builder,
     /// Which identifiers are the row's own subject's.
     of_subject: Vec<bool>,
     schema: SchemaRef,
@@ -144,6 +172,7 @@ impl<'a> Preparing<'a> {
     fn new(
         dataset: &'a Dataset,
         subjects: &'a mut BTreeMap<IdentifierType, Subjects>,
+        records: &'a mut Builder,
         folder: &Path,
     ) -> Result<Self, HoldingsError> {
         let schema = schema(dataset);
@@ -155,7 +184,7 @@ impl<'a> Preparing<'a> {
             columns: columns(dataset),
             memo: dataset.identifier.iter().map(|_| HashMap::new()).collect(),
             seen: dataset.identifier.iter().map(|_| Vec::new()).collect(),
-            records: Builder::default(),
+            records,
             of_subject: dataset.of_subject(),
             dataset,
             subjects,

@@ -13,6 +13,7 @@ use std::{
 use crate::identifier::{Canonical, Context, IdentifierType, canonicalise};
 
 /// The subjects of one type.
+#[derive(Clone)]
 pub(crate) struct Subjects {
     kind: IdentifierType,
     directory: PathBuf,
