@@ -32,7 +32,6 @@ mod lookup;
 mod node;
 mod operate;
 mod patterns;
-mod period;
 pub mod pseudonym;
 mod receipt;
 mod resolve;
@@ -45,5 +44,7 @@ mod witness;
 
 pub use budget::Budget;
 pub use config::{Config, ConfigError};
-pub use period::{NoPeriod, Period};
 pub use run::{RunError, run};
+pub use sallyport_lead::period::{NoPeriod, Period};
+
+pub(crate) use sallyport_lead::period;
