@@ -22,10 +22,12 @@ mod dataset;
 mod describe;
 mod disclosure;
 mod disk;
+mod folder;
 mod history;
 mod holdings;
 mod housekeeping;
 pub mod identifier;
+mod leads;
 mod link;
 pub mod linkage;
 mod lookup;
@@ -43,7 +45,8 @@ mod settle;
 mod witness;
 
 pub use budget::Budget;
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, Person};
+pub use leads::LeadSettings;
 pub use run::{RunError, run};
 pub use sallyport_lead::period::{NoPeriod, Period};
 

@@ -91,6 +91,15 @@ impl Invalid {
     }
 }
 
+/// Whether a text can stand in the history of a lead.
+///
+/// # Errors
+/// [`Invalid::Text`] when it is empty, too long, or holds control characters.
+pub fn said(text: &str) -> Result<(), Invalid> {
+    let is_said = !text.trim().is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control);
+    if is_said { Ok(()) } else { Err(Invalid::Text) }
+}
+
 fn list(who: &[Who]) -> String {
     who.iter().map(Who::to_string).collect::<Vec<_>>().join(" or ")
 }

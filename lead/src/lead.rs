@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 
 use crate::{
     event::{Event, Outcome, Sighting, What},
-    invalid::{EVENTS_MAX, Invalid, REMARKS_MAX, TEXT_BYTES_MAX},
+    invalid::{EVENTS_MAX, Invalid, REMARKS_MAX, said},
     people::Actor,
-    playbook::{Exception, Plan},
+    playbook::{Exception, Plan, exception_for},
 };
 
 /// How long a false match lasts at most, in milliseconds: five years.
@@ -298,11 +298,7 @@ impl Lead {
     /// The exception, if the actor may rule on it now.
     fn exception_for(&self, by: &Actor, name: &str, note: &str) -> Result<&Exception, Invalid> {
         self.is_open()?;
-        let known = self.plan.exceptions.iter().find(|exception| exception.name == name);
-        let exception = known.ok_or_else(|| Invalid::ExceptionUnknown(name.to_owned()))?;
-        if !exception.confirmed_by.iter().any(|who| who.is(by)) {
-            return Err(Invalid::ExceptionNotYours(exception.confirmed_by.clone()));
-        }
+        let exception = exception_for(&self.plan.exceptions, name, by)?;
         said(note)?;
         Ok(exception)
     }
@@ -316,11 +312,6 @@ impl Lead {
         };
         self.exceptions.insert(exception.to_owned(), verdict);
     }
-}
-
-fn said(text: &str) -> Result<(), Invalid> {
-    let is_said = !text.trim().is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control);
-    if is_said { Ok(()) } else { Err(Invalid::Text) }
 }
 
 fn is_outcome(outcome: &Outcome, at_ms: i64) -> Result<(), Invalid> {

@@ -14,9 +14,13 @@ mod tests;
 
 use std::fmt;
 
+pub(crate) use plan::exception_for;
 pub use plan::{Exception, Plan, Step};
 
-use crate::people::People;
+use crate::{
+    invalid::Invalid,
+    people::{Actor, People},
+};
 
 /// Playbooks of one agency, at most.
 pub const PLAYBOOKS_MAX: usize = 1_000;
@@ -52,6 +56,14 @@ impl Playbook {
     /// What a match of this score obliges to; nothing below the score that the playbook raises from.
     pub fn plan(&self, qe_millionths: u32) -> Option<&Plan> {
         self.bands.iter().rev().find(|band| band.from_qe <= qe_millionths).map(|band| &band.plan)
+    }
+
+    /// The exception of this name, if the actor may say whether it holds.
+    ///
+    /// # Errors
+    /// [`Invalid`] when there is none, or somebody else says it.
+    pub fn exception(&self, name: &str, by: &Actor) -> Result<&Exception, Invalid> {
+        plan::exception_for(self.bands.first().map_or(&[], |band| &band.plan.exceptions), name, by)
     }
 
     /// The lowest score that raises a lead, in millionths.

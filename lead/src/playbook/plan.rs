@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::people::Who;
+use crate::{
+    invalid::Invalid,
+    people::{Actor, Who},
+};
 
 /// Who acts on a lead, how, by when, and whom it goes to if nobody does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,4 +57,17 @@ pub struct Exception {
     pub confirmed_by: Vec<Who>,
     /// How long a confirmation keeps the subject from being raised again, in milliseconds.
     pub clears_ms: i64,
+}
+
+/// The exception of this name, if the actor may say whether it holds.
+///
+/// # Errors
+/// [`Invalid::ExceptionUnknown`], [`Invalid::ExceptionNotYours`].
+pub(crate) fn exception_for<'a>(exceptions: &'a [Exception], name: &str, by: &Actor) -> Result<&'a Exception, Invalid> {
+    let known = exceptions.iter().find(|exception| exception.name == name);
+    let exception = known.ok_or_else(|| Invalid::ExceptionUnknown(name.to_owned()))?;
+    if !exception.confirmed_by.iter().any(|who| who.is(by)) {
+        return Err(Invalid::ExceptionNotYours(exception.confirmed_by.clone()));
+    }
+    Ok(exception)
 }
