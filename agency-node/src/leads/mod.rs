@@ -103,7 +103,7 @@ impl Leads {
     /// Opens what is kept under the node's state and reads the playbooks.
     ///
     /// # Errors
-    /// When something cannot be read or written, is damaged, or a playbook is not whole.
+    /// When something cannot be read or written, or is damaged.
     pub(crate) fn open(config: &Config) -> io::Result<Self> {
         let role = |attributes: &std::collections::BTreeMap<String, String>| {
             attributes.get(attribute::ROLE).cloned().unwrap_or_default()
@@ -127,19 +127,19 @@ impl Leads {
     /// Whether a playbook covers a watch; a watch that none covers is not armed.
     ///
     /// # Errors
-    /// `playbook_missing`, with what to write.
+    /// `playbook_missing`, with what to write; `playbooks_not_whole`.
     #[cfg_attr(not(test), expect(dead_code, reason = "for whoever arms watches"))]
     pub(crate) fn covers(&self, watch: &str, pattern: Option<&str>) -> Result<(), Refusal> {
-        self.shelf.playbooks().covering(Covered::Watch(watch, pattern)).map(|_playbook| ()).map_err(uncovered)
+        self.shelf.playbooks()?.covering(Covered::Watch(watch, pattern)).map(|_playbook| ()).map_err(uncovered)
     }
 
     /// Makes a lead of a match, unless one is about it already or a ruling says that it is nothing.
     /// Durable when this returns; it waits for the disk, so call it off the threads that answer calls.
     ///
     /// # Errors
-    /// `playbook_missing`, `score_below_playbook`, `too_many_leads`, or when it cannot be kept.
+    /// `playbook_missing`, `playbooks_not_whole`, `score_below_playbook`, `too_many_leads`, or when it cannot be kept.
     pub(crate) fn raise(&self, raised: Raised) -> Result<RaisedAs, Refusal> {
-        let playbooks = self.shelf.playbooks();
+        let playbooks = self.shelf.playbooks()?;
         let playbook = playbooks.covering(raised.cause.covered()?).map_err(uncovered)?;
         let plan = playbook.plan(raised.qe_millionths).ok_or_else(|| {
             Refusal::new(
@@ -174,7 +174,7 @@ impl Leads {
 
     /// Keeps a lawful exception of a subject that is known before any lead, as long as its playbook says.
     fn clear(&self, by: &Actor, clearing: desk::Clearing, now_ms: i64) -> Result<i64, Refusal> {
-        let playbooks = self.shelf.playbooks();
+        let playbooks = self.shelf.playbooks()?;
         let playbook = playbooks.covering(Covered::Named(&clearing.playbook)).map_err(uncovered)?;
         let exception = playbook.exception(&clearing.exception, by).map_err(store::refusal)?;
         let until_ms = now_ms.saturating_add(exception.clears_ms);

@@ -1,5 +1,6 @@
-//! The agency's playbooks as they lie on the disk, read again when a file changes. A playbook that is not
-//! whole is never used: what was read before stays.
+//! The agency's playbooks as they lie on the disk, read again when a file changes. Playbooks that are not
+//! whole are never used: what was read before stays. A node that starts with such playbooks has none, so
+//! it raises nothing, and does everything else.
 
 use std::{
     fs,
@@ -9,11 +10,12 @@ use std::{
     time::SystemTime,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use sallyport_lead::{
     people::People,
     playbook::{PLAYBOOK_BYTES_MAX, PLAYBOOKS_MAX, Playbooks, Problem},
 };
+use sallyport_trust::error::{Kind, Refusal};
 
 /// Name, length and moment of the last change of every file.
 type Stamps = Vec<(PathBuf, u64, SystemTime)>;
@@ -21,7 +23,8 @@ type Stamps = Vec<(PathBuf, u64, SystemTime)>;
 pub(super) struct Shelf {
     directory: PathBuf,
     people: People,
-    current: ArcSwap<Playbooks>,
+    /// None in force because those on the disk are not whole.
+    current: ArcSwapOption<Playbooks>,
     seen: Mutex<Stamps>,
 }
 
@@ -29,15 +32,29 @@ impl Shelf {
     /// Reads the playbooks; an agency without the directory has none.
     ///
     /// # Errors
-    /// When a file cannot be read, or a playbook is not whole.
+    /// When a file cannot be read.
     pub(super) fn open(directory: PathBuf, people: People) -> io::Result<Self> {
         let stamps = stamps(&directory)?;
-        let playbooks = read(&stamps, &people)?.map_err(|problems| io::Error::other(in_one_line(&problems)))?;
-        Ok(Self { directory, people, current: ArcSwap::from_pointee(playbooks), seen: Mutex::new(stamps) })
+        let playbooks = read(&stamps, &people)?
+            .inspect_err(|problems| tracing::error!("no playbook is in force: {}", in_one_line(problems)))
+            .ok();
+        let current = ArcSwapOption::new(playbooks.map(Arc::new));
+        Ok(Self { directory, people, current, seen: Mutex::new(stamps) })
     }
 
-    pub(super) fn playbooks(&self) -> Arc<Playbooks> {
-        self.current.load_full()
+    /// The playbooks in force.
+    ///
+    /// # Errors
+    /// `playbooks_not_whole` when there are none because of what is missing in them.
+    pub(super) fn playbooks(&self) -> Result<Arc<Playbooks>, Refusal> {
+        self.current.load_full().ok_or_else(|| {
+            Refusal::new(
+                Kind::Conflict,
+                "playbooks_not_whole",
+                "No playbook of this node is in force, as something is missing in them; `sallyport playbook check DIR \
+                 --node FILE` tells what.",
+            )
+        })
     }
 
     /// Reads them again if a file has changed.
@@ -51,7 +68,7 @@ impl Shelf {
         match read(&stamps, &self.people) {
             Ok(Ok(playbooks)) => {
                 tracing::info!(playbooks = playbooks.iter().count(), "playbooks read");
-                self.current.store(Arc::new(playbooks));
+                self.current.store(Some(Arc::new(playbooks)));
             }
             Ok(Err(problems)) => {
                 tracing::warn!("the playbooks of before stay in force: {}", in_one_line(&problems));
@@ -95,7 +112,7 @@ fn read(stamps: &Stamps, people: &People) -> io::Result<Result<Playbooks, Vec<Pr
 
 fn in_one_line(problems: &[Problem]) -> String {
     let told: Vec<String> = problems.iter().map(|problem| problem.to_string().replace('\n', " ")).collect();
-    format!("playbooks are not whole; {}", told.join(" "))
+    told.join(" ")
 }
 
 #[cfg(test)]
@@ -114,7 +131,7 @@ mod tests {
     fn playbooks_are_read_again_and_one_that_is_not_whole_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let shelf = Shelf::open(folder.path().join("playbooks"), people()).unwrap();
-        let covers = |watch: &str| shelf.playbooks().covering(Covered::Watch(watch, None)).is_ok();
+        let covers = |watch: &str| shelf.playbooks().unwrap().covering(Covered::Watch(watch, None)).is_ok();
         assert!(!covers("in-bond-off-corridor"));
         fs::create_dir(folder.path().join("playbooks")).unwrap();
         let file = folder.path().join("playbooks/a.toml");
@@ -124,10 +141,11 @@ mod tests {
         fs::write(&file, SAMPLE.replace("watch_commander", "nobody").replace("in-bond-off", "off")).unwrap();
         shelf.refresh();
         assert!(covers("in-bond-off-corridor") && !covers("off-corridor"));
-        let refused = Shelf::open(folder.path().join("playbooks"), people()).err().unwrap();
-        assert!(refused.to_string().contains("a.toml: escalation `commander`: Nobody"), "{refused}");
+        let started = Shelf::open(folder.path().join("playbooks"), people()).unwrap();
+        assert_eq!(started.playbooks().unwrap_err().reason, "playbooks_not_whole");
         fs::write(&file, SAMPLE.replace("in-bond-off", "off")).unwrap();
         shelf.refresh();
-        assert!(covers("off-corridor"));
+        started.refresh();
+        assert!(covers("off-corridor") && started.playbooks().is_ok());
     }
 }
