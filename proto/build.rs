@@ -7,6 +7,7 @@ const FILES: [&str; 5] = [
     "sallyport/audit/v1/witness.proto",
     "sallyport/common/v1/common.proto",
     "sallyport/gateway/v1/gateway.proto",
+    "sallyport/node/v1/lead.proto",
     "sallyport/node/v1/node.proto",
 ];
 

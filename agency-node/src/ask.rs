@@ -80,10 +80,18 @@ pub(crate) async fn ask(node: Arc<Node>, peer: SpiffeId, asked: Asked, events: E
     if let Some(id) = id {
         node.receipts.keep(id, &peer, place, node.clock.now_ms());
     }
+    let shown = shown.inspect(|answer| raisable(&node, &peer, pattern.as_ref(), answer));
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let shown = DeskAnswer { elapsed_ms, ..shown? };
     let _ = events.send(Ok(DeskAskEvent { event: Some(desk_ask_event::Event::Answer(shown)) })).await;
     Ok(())
+}
+
+/// What the person was shown, they can raise as a lead.
+fn raisable(node: &Node, peer: &SpiffeId, pattern: Option<&Pattern>, answer: &DeskAnswer) {
+    let ranks: Vec<u32> = answer.matches.iter().map(|shown| shown.rank).collect();
+    let pattern = pattern.map(|pattern| pattern.name().to_string());
+    node.leads.recent.shown(&answer.question_id, &peer.to_string(), pattern, &ranks);
 }
 
 fn request(node: &Node, asker: &Asker, action: Action, question: &Question) -> Request {

@@ -18,6 +18,7 @@ use crate::{
     books::KEPT_BY_LAW,
     budget::{self, Budget},
     dataset::{Dataset, DatasetError},
+    leads::LeadSettings,
     period::Period,
 };
 
@@ -72,6 +73,9 @@ pub struct Config {
     /// How disclosures are accounted for.
     #[serde(default)]
     pub disclosures: Disclosures,
+    /// Where playbooks are, and how people are told of leads.
+    #[serde(default)]
+    pub leads: LeadSettings,
 }
 
 /// The accounting of disclosures.
@@ -156,6 +160,9 @@ pub enum ConfigError {
     /// Budgets are not what they must be.
     #[error("[[budget]]: {0}")]
     Budget(&'static str),
+    /// What is said of leads cannot be.
+    #[error("[leads] {0}")]
+    Leads(&'static str),
     /// An auditor stands in the file twice.
     #[error("[[auditor]] names {0} twice: keep one")]
     AuditorTwice(String),
@@ -184,6 +191,7 @@ impl Config {
             *path = folder.join(&*path);
         }
         self.tls.anchor(folder);
+        self.leads.anchor(folder);
         for file in self.dataset.iter_mut().flat_map(|dataset| &mut dataset.files) {
             *file = folder.join(&*file);
         }
@@ -207,6 +215,7 @@ impl Config {
             return Err(ConfigError::PersonTwice(twice.name.clone()));
         }
         budget::validate(&self.budget, self.disclosures.keep).map_err(ConfigError::Budget)?;
+        self.leads.validate().map_err(ConfigError::Leads)?;
         if let Some(twice) = Auditor::named_twice(&self.auditor) {
             return Err(ConfigError::AuditorTwice(twice.to_owned()));
         }

@@ -24,6 +24,7 @@ use crate::{
     contribute::HIDDEN_AMONG_MIN,
     holdings::Holdings,
     identifier::IdentifierType,
+    leads::Leads,
     linkage::{
         epochs::{Agreed, Epochs},
         oprf::Tag,
@@ -51,6 +52,8 @@ pub(crate) struct Node {
     pub(crate) releases: ReleaseQueue,
     /// Questions of this agency's people that owners hold.
     pub(crate) kept: KeptQuestions,
+    /// Matches that people of this agency must act on.
+    pub(crate) leads: Leads,
     pub(crate) replays: ReplayGuard,
     pub(crate) epochs: Epochs,
     pub(crate) settled: Mutex<Settled>,
@@ -66,6 +69,7 @@ pub(crate) struct State {
     pub(crate) epochs: Epochs,
     pub(crate) releases: ReleaseQueue,
     pub(crate) kept: KeptQuestions,
+    pub(crate) leads: Leads,
 }
 
 impl AsRef<Guard> for Node {
@@ -106,6 +110,7 @@ impl Node {
             books: state.books,
             releases: state.releases,
             kept: state.kept,
+            leads: state.leads,
             epochs: state.epochs,
             settled: Mutex::default(),
             revealing: Revealing::default(),

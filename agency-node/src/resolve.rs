@@ -3,6 +3,7 @@
 mod persons;
 
 use sallyport_join::keys::QuestionKeys;
+use sallyport_lead::event::Evidence;
 use sallyport_proto::{
     gateway::v1::{Answer, Comparison, Match},
     node::v1::{DeskAnswer, DeskComparison, DeskEvidence, DeskMatch},
@@ -14,7 +15,8 @@ use sallyport_trust::{
 };
 
 use crate::{
-    identifier::{Hidden, IdentifierType, mask},
+    identifier::{Canonical, Hidden, IdentifierType, mask},
+    leads::Matched,
     linkage::epochs::Agreed,
     node::Node,
 };
@@ -69,20 +71,45 @@ async fn subjects(
     let own: Vec<u32> = numbers.iter().flatten().copied().collect();
     let statuses = node.holdings.labels(permit, kind, &own).await?;
     let hidden = hidden(permit);
-    let matches = answer.matches.iter().zip(&numbers).zip(1..).map(|((found, number), rank)| {
-        let label = number.and_then(|number| node.holdings.identifier(kind, number));
-        DeskMatch {
-            rank,
-            reference: reference(found),
-            label: label.map(|identifier| mask(kind, &identifier, hidden)),
-            status: number.and_then(|number| statuses.get(&number).cloned()),
-            qe_millionths: found.qe_millionths,
-            evidence: evidence(question, found),
-            others: found.others,
-            ..DeskMatch::default()
-        }
+    let subjects: Vec<_> =
+        numbers.iter().map(|number| number.and_then(|number| node.holdings.identifier(kind, number))).collect();
+    let matches =
+        answer.matches.iter().zip(&numbers).zip(&subjects).zip(1..).map(|(((found, number), subject), rank)| {
+            // What became of a lead is newer than what was recorded before there were leads.
+            let outcome = subject.as_ref().and_then(|subject| node.leads.label(kind, subject));
+            DeskMatch {
+                rank,
+                reference: reference(found),
+                label: subject.as_ref().map(|identifier| mask(kind, identifier, hidden)),
+                status: outcome.or_else(|| statuses.get(&(*number)?).cloned()),
+                qe_millionths: found.qe_millionths,
+                evidence: evidence(question, found),
+                others: found.others,
+                ..DeskMatch::default()
+            }
+        });
+    let matches: Vec<DeskMatch> = matches.collect();
+    node.leads.recent.keep(&id.to_string(), kind, matched(&matches, subjects), node.clock.now_ms());
+    Ok(matches)
+}
+
+/// What can be raised as a lead from the answer.
+fn matched(matches: &[DeskMatch], subjects: Vec<Option<Canonical>>) -> Vec<Matched> {
+    let matched = matches.iter().zip(subjects).map(|(shown, subject)| Matched {
+        rank: shown.rank,
+        subject,
+        qe_millionths: shown.qe_millionths,
+        evidence: shown
+            .evidence
+            .iter()
+            .map(|piece| Evidence {
+                dataset: piece.dataset.clone(),
+                strength_thousandths: piece.strength_thousandths,
+                newest_day: piece.newest_day,
+            })
+            .collect(),
     });
-    Ok(matches.collect())
+    matched.collect()
 }
 
 fn comparison(question: &Question, told: &Comparison) -> DeskComparison {
@@ -98,7 +125,8 @@ fn comparison(question: &Question, told: &Comparison) -> DeskComparison {
     }
 }
 
-fn hidden(permit: &Permit) -> Hidden {
+/// How much of own subjects a person may see.
+pub(crate) fn hidden(permit: &Permit) -> Hidden {
     match permit.obligations().mask {
         Mask::None => Hidden::None,
         Mask::LastFour => Hidden::Last(4),

@@ -7,13 +7,7 @@ use prost::Message;
 use sallyport_proto::{
     gateway::v1::RelayKind,
     node::v1::{
-        AccountRequest, AccountResponse, ChangeEpochRequest, ContributeRequest, Contributed, DeliverRequest,
-        DeliverResponse, DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest,
-        DeskCatalogResponse, DisclosuresRequest, DisclosuresResponse, EpochGreeting, EpochRequest, EpochResponse,
-        HeldQuestionsRequest, HeldQuestionsResponse, PublishPatternRequest, PublishPatternResponse, ReadinessRequest,
-        ReadinessResponse, ReceiptRequest, ReceiptResponse, ReleaseRequest, ReleaseResponse, ReleasesRequest,
-        ReleasesResponse, RevealRequest, RevealResponse, SignedMessage, contribution_server::Contribution,
-        desk_server::Desk,
+        AccountRequest, AccountResponse, ActOnLeadRequest, ChangeEpochRequest, ClearSubjectRequest, ClearSubjectResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse, DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse, DisclosuresRequest, DisclosuresResponse, EpochGreeting, EpochRequest, EpochResponse, HeldQuestionsRequest, HeldQuestionsResponse, Lead, ListLeadsRequest, ListLeadsResponse, PublishPatternRequest, PublishPatternResponse, RaiseLeadRequest, RaiseLeadResponse, ReadinessRequest, ReadinessResponse, ReceiptRequest, ReceiptResponse, ReleaseRequest, ReleaseResponse, ReleasesRequest, ReleasesResponse, RevealRequest, RevealResponse, ShowLeadRequest, SignedMessage, contribution_server::Contribution, desk_server::Desk,
     },
 };
 use sallyport_trust::{
@@ -32,7 +26,7 @@ use crate::{
     ask::{self, Asked},
     change,
     consent::{self, decided, held_question, wanted},
-    contribute, describe, disclosure,
+    contribute, describe, disclosure, leads,
     linkage::evaluate,
     node::Node,
     operate,
@@ -255,5 +249,40 @@ impl Desk for DeskService {
     async fn change_epoch(&self, request: Request<ChangeEpochRequest>) -> Result<Response<EpochResponse>, Status> {
         let peer = peer(&request)?;
         Ok(Response::new(operate::change(&self.0, peer, request.into_inner()).await?))
+    }
+
+    async fn list_leads(&self, request: Request<ListLeadsRequest>) -> Result<Response<ListLeadsResponse>, Status> {
+        let peer = peer(&request)?;
+        let (listed, more) = leads::list(&self.0, peer, request.into_inner().closed).await?;
+        let leads = listed.into_iter().map(|seen| leads::told(seen, false)).collect();
+        Ok(Response::new(ListLeadsResponse { leads, more: more as u32 }))
+    }
+
+    async fn show_lead(&self, request: Request<ShowLeadRequest>) -> Result<Response<Lead>, Status> {
+        let peer = peer(&request)?;
+        let seen = leads::show(&self.0, peer, &request.into_inner().id).await?;
+        Ok(Response::new(leads::told(seen, true)))
+    }
+
+    async fn act_on_lead(&self, request: Request<ActOnLeadRequest>) -> Result<Response<Lead>, Status> {
+        let peer = peer(&request)?;
+        let (id, what) = leads::acted(request.into_inner())?;
+        Ok(Response::new(leads::told(leads::act(&self.0, peer, id, what).await?, true)))
+    }
+
+    async fn raise_lead(&self, request: Request<RaiseLeadRequest>) -> Result<Response<RaiseLeadResponse>, Status> {
+        let peer = peer(&request)?;
+        let RaiseLeadRequest { question_id, rank, playbook } = request.into_inner();
+        let playbook = Some(playbook).filter(|playbook| !playbook.is_empty());
+        Ok(Response::new(leads::raise(&self.0, peer, (&question_id, rank), playbook).await?.into()))
+    }
+
+    async fn clear_subject(
+        &self,
+        request: Request<ClearSubjectRequest>,
+    ) -> Result<Response<ClearSubjectResponse>, Status> {
+        let peer = peer(&request)?;
+        let clearing = leads::clearing(&self.0, request.into_inner())?;
+        Ok(Response::new(ClearSubjectResponse { until_ms: leads::clear(&self.0, peer, clearing).await? }))
     }
 }

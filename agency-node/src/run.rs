@@ -30,6 +30,7 @@ use crate::{
     consent::{KeptQuestions, ReleaseQueue},
     holdings::{Holdings, HoldingsError},
     housekeeping::keep_house,
+    leads::{Leads, keep_time},
     linkage::{epoch::EpochError, epochs::Epochs},
     node::{Node, State},
     patterns::PatternStore,
@@ -133,6 +134,7 @@ pub async fn run(
     let collecting = witnessing::collect(&node.witness, witnesses);
     let settling = tokio::spawn(settle(node.clone()));
     let housekeeping = tokio::spawn(keep_house(node.clone()));
+    let timekeeping = tokio::spawn(keep_time(node.clone()));
     let message_bytes = config.limits.message_bytes;
     let contribution =
         ContributionServer::new(ContributionService(node.clone())).max_decoding_message_size(message_bytes);
@@ -163,6 +165,7 @@ pub async fn run(
     watch.end().await;
     policy_watch.end().await;
     housekeeping.abort();
+    timekeeping.abort();
     let closed = node.guard.close().await;
     collecting.end().await;
     closed?;
@@ -178,13 +181,17 @@ fn open(
     epochs: Epochs,
 ) -> Result<(Node, ThroughGateway), RunError> {
     let federation = identity.id().federation.clone();
+    let leads = Leads::open(config)?;
+    let mut datasets = config.dataset.clone();
+    datasets.extend(config.leads.outcomes.then(|| leads.outcomes_dataset(&config.agency, &config.dataset)).flatten());
     let state = State {
         epochs,
         books: Books::open(config, guard.clock().now_ms())?,
-        holdings: Holdings::open(&config.state, config.dataset.clone())?,
+        holdings: Holdings::open(&config.state, datasets)?,
         patterns: PatternStore::open(config.state.join("patterns"), &config.agency)?,
         releases: ReleaseQueue::open(&config.state)?,
         kept: KeptQuestions::open(&config.state)?,
+        leads,
     };
     let gateway_id = SpiffeId { federation, role: Role::Gateway };
     let channel = PeerChannel::new(identity, &config.gateway, &gateway_id, &config.connect)?;

@@ -8,10 +8,7 @@ use std::{
 use sallyport_proto::{
     gateway::v1::{NodeCatalog, Progress},
     node::v1::{
-        AskPattern, ChangeEpochRequest, DeskAnswer, DeskAskRequest, DeskCatalogRequest, DisclosuresRequest,
-        DisclosuresResponse, EpochRequest, EpochResponse, HeldQuestion, HeldQuestionsRequest, OwnHeldQuestion,
-        PublishPatternRequest, PublishPatternResponse, ReadinessRequest, ReadinessResponse, ReceiptRequest,
-        ReleaseRequest, ReleasesRequest, ReleasesResponse, desk_ask_event::Event, desk_client::DeskClient,
+        ActOnLeadRequest, AskPattern, ChangeEpochRequest, ClearSubjectRequest, DeskAnswer, DeskAskRequest, DeskCatalogRequest, DisclosuresRequest, DisclosuresResponse, EpochRequest, EpochResponse, HeldQuestion, HeldQuestionsRequest, Lead, ListLeadsRequest, ListLeadsResponse, OwnHeldQuestion, PublishPatternRequest, PublishPatternResponse, RaiseLeadRequest, ReadinessRequest, ReadinessResponse, ReceiptRequest, ReleaseRequest, ReleasesRequest, ReleasesResponse, ShowLeadRequest, desk_ask_event::Event, desk_client::DeskClient, raise_lead_response::Raised,
     },
 };
 use sallyport_trust::{
@@ -160,6 +157,38 @@ impl Desk {
                 answer => return Ok(answer?.into_inner().receipt),
             }
         }
+    }
+
+    /// Leads of the person's agency.
+    pub(crate) async fn list_leads(&mut self, closed: bool) -> Result<ListLeadsResponse, Refusal> {
+        let answer = self.0.list_leads(ListLeadsRequest { closed }).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
+    }
+
+    /// One of them whole.
+    pub(crate) async fn show_lead(&mut self, id: String) -> Result<Lead, Refusal> {
+        let answer = self.0.show_lead(ShowLeadRequest { id }).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
+    }
+
+    /// Lets something happen to a lead; how it stands then.
+    pub(crate) async fn act_on_lead(&mut self, request: ActOnLeadRequest) -> Result<Lead, Refusal> {
+        let answer = self.0.act_on_lead(request).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
+    }
+
+    /// Raises a match of an own answer; what it became.
+    pub(crate) async fn raise_lead(&mut self, request: RaiseLeadRequest) -> Result<Raised, Refusal> {
+        let answer = self.0.raise_lead(request).await.map_err(|status| refusal_of(&status))?;
+        answer.into_inner().raised.ok_or_else(|| {
+            Refusal::new(Kind::Unavailable, "answer_missing", "The node ended without an answer; list the leads.")
+        })
+    }
+
+    /// Records a lawful exception of a subject before any lead; until when it holds.
+    pub(crate) async fn clear_subject(&mut self, request: ClearSubjectRequest) -> Result<i64, Refusal> {
+        let answer = self.0.clear_subject(request).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner().until_ms)
     }
 
     /// How far the node is.

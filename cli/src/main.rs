@@ -16,8 +16,10 @@ mod failure;
 mod federation;
 mod generate;
 mod held;
+mod lead;
 mod pattern;
 mod people;
+mod playbook;
 mod policy;
 mod receipt;
 mod release;
@@ -49,6 +51,10 @@ enum Command {
     Held(held::Arguments),
     /// For release officers: decide about questions that rules hold for them.
     Release(release::Arguments),
+    /// What waits for people of your agency to act on it: list, show, take in hand, record the outcome.
+    Lead(Box<lead::Arguments>),
+    /// Check playbooks: who acts on what, how, and by when.
+    Playbook(playbook::Arguments),
     /// Show what can be asked of whom.
     Catalog(catalog::Arguments),
     /// Publish, show and ask patterns: named questions that agencies share.
@@ -87,6 +93,8 @@ fn main() -> ExitCode {
             Command::Ask(arguments) => ask::run(*arguments).await,
             Command::Held(arguments) => held::run(arguments).await,
             Command::Release(arguments) => release::run(arguments).await,
+            Command::Lead(arguments) => lead::run(*arguments).await,
+            Command::Playbook(arguments) => playbook::run(&arguments),
             Command::Catalog(arguments) => catalog::run(arguments).await,
             Command::Pattern(arguments) => pattern::run(arguments).await,
             Command::Disclosures(arguments) => disclosures::run(*arguments).await,

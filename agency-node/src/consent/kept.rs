@@ -18,7 +18,8 @@ use sallyport_trust::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{folder::Folder, held::WAITING_MS};
+use super::{DAMAGED, held::WAITING_MS};
+use crate::folder::Folder;
 
 /// How long a question is kept: a decision may come at the end of the wait and waits as long itself.
 const KEPT_MS: i64 = 2 * WAITING_MS;
@@ -117,7 +118,7 @@ impl KeptQuestions {
     /// # Errors
     /// When it cannot be read, or a file is damaged.
     pub(crate) fn open(state: &Path) -> io::Result<Self> {
-        let (folder, kept) = Folder::open::<Kept>(&state.join("held"))?;
+        let (folder, kept) = Folder::open::<Kept>(&state.join("held"), DAMAGED)?;
         Ok(Self { folder, kept: Mutex::new(kept.into_iter().map(|kept| (kept.id, kept)).collect()) })
     }
 

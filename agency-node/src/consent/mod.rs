@@ -11,7 +11,6 @@
 
 mod content;
 mod count;
-mod folder;
 mod held;
 mod kept;
 mod officers;
@@ -41,6 +40,8 @@ use queue::Found;
 
 /// Characters that a part's filter takes in words, at most: whoever decides must be able to read it.
 const FILTER_CHARS_MAX: usize = 4_000;
+/// What to do about a damaged file of a question.
+const DAMAGED: &str = "remove it, and its question must be asked again";
 
 /// A permit, and the release that it came from if a rule held the question.
 pub(crate) struct Consent {

@@ -18,10 +18,11 @@ use sallyport_trust::{
 };
 
 use super::{
+    DAMAGED,
     content::Asking,
-    folder::Folder,
     held::{Asked, Decision, HeldQuestion, Part, State, WAITING_MS},
 };
+use crate::folder::Folder;
 
 /// Questions that wait at a time, at most: of one person, of one agency; and all, decided ones included.
 const OF_PERSON_MAX: usize = 20;
@@ -49,7 +50,7 @@ impl ReleaseQueue {
     /// # Errors
     /// When it cannot be read, or a file is damaged.
     pub(crate) fn open(state: &Path) -> io::Result<Self> {
-        let (folder, held) = Folder::open::<HeldQuestion>(&state.join("releases"))?;
+        let (folder, held) = Folder::open::<HeldQuestion>(&state.join("releases"), DAMAGED)?;
         Ok(Self { folder, held: Mutex::new(held.into_iter().map(|held| (held.id.clone(), held)).collect()) })
     }
 

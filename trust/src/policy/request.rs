@@ -77,8 +77,11 @@ pub mod kind {
     pub const PATTERN: &str = "pattern";
     /// Questions that wait for release; the attribute `dataset` says what they ask.
     pub const RELEASE: &str = "release";
+    /// Matches that people of the agency must act on; the attribute `pattern` says what found them, if a
+    /// pattern did.
+    pub const LEAD: &str = "lead";
     /// Every kind; a request of another is denied.
-    pub const ALL: [&str; 7] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN, RELEASE];
+    pub const ALL: [&str; 8] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN, RELEASE, LEAD];
 }
 
 /// Attributes of a subject or a resource, by name.
@@ -172,6 +175,10 @@ pub enum Action {
     Disclosures,
     /// Decide about the own node's epochs and members.
     Operate,
+    /// Read leads of the own agency.
+    Leads,
+    /// Raise leads, take them in hand, record what comes of them.
+    Pursue,
 }
 
 impl Action {
@@ -193,6 +200,8 @@ impl Action {
             Action::Release => "release",
             Action::Disclosures => "disclosures",
             Action::Operate => "operate",
+            Action::Leads => "leads",
+            Action::Pursue => "pursue",
         }
     }
 

@@ -12,21 +12,22 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Where things of one kind are kept.
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// Opens the folder, or makes it, and reads everything in it.
+    /// Opens the folder, or makes it, and reads everything in it. Where a file is damaged, `remedy` says what
+    /// to do.
     ///
     /// # Errors
     /// When it cannot be used, or a file in it is damaged.
-    pub(super) fn open<T: DeserializeOwned>(directory: &Path) -> io::Result<(Self, Vec<T>)> {
+    pub(crate) fn open<T: DeserializeOwned>(directory: &Path, remedy: &str) -> io::Result<(Self, Vec<T>)> {
         fs::create_dir_all(directory)?;
         let mut kept = Vec::new();
         for entry in fs::read_dir(directory)? {
             let path = entry?.path();
             // What a crash left before its renaming was never acknowledged.
             if path.extension().is_some_and(|extension| extension == "json") {
-                let read = serde_json::from_slice(&fs::read(&path)?).map_err(|_| damaged(&path))?;
+                let read = serde_json::from_slice(&fs::read(&path)?).map_err(|_| damaged(&path, remedy))?;
                 kept.push(read);
             }
         }
@@ -34,7 +35,7 @@ impl Folder {
     }
 
     /// Keeps `thing` under `name`, in place of what was there; durable when this returns.
-    pub(super) fn write<T: Serialize>(&self, name: &str, thing: &T) -> io::Result<()> {
+    pub(crate) fn write<T: Serialize>(&self, name: &str, thing: &T) -> io::Result<()> {
         let aside = self.0.join(format!("{name}.new"));
         let mut out = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
         out.write_all(&serde_json::to_vec(thing)?)?;
@@ -44,7 +45,7 @@ impl Folder {
     }
 
     /// Removes what is kept under `name`.
-    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.path(name))
     }
 
@@ -53,8 +54,8 @@ impl Folder {
     }
 }
 
-fn damaged(path: &Path) -> io::Error {
-    let told = format!("{} is damaged; remove it, and its question must be asked again", path.display());
+fn damaged(path: &Path, remedy: &str) -> io::Error {
+    let told = format!("{} is damaged; {remedy}", path.display());
     io::Error::new(io::ErrorKind::InvalidData, told)
 }
 
@@ -67,17 +68,20 @@ mod tests {
     #[test]
     fn what_was_written_last_is_read_and_leftovers_of_a_crash_are_not() {
         let directory = tempfile::tempdir().unwrap();
-        let (folder, kept) = Folder::open::<u32>(directory.path()).unwrap();
+        let (folder, kept) = Folder::open::<u32>(directory.path(), "restore it").unwrap();
         assert!(kept.is_empty());
         folder.write("a", &1).unwrap();
         folder.write("a", &2).unwrap();
         folder.write("b", &3).unwrap();
         folder.remove("b").unwrap();
         fs::write(directory.path().join("c.new"), "torn").unwrap();
-        assert_eq!(Folder::open::<u32>(directory.path()).unwrap().1, [2]);
+        assert_eq!(Folder::open::<u32>(directory.path(), "restore it").unwrap().1, [2]);
         let mode = fs::metadata(directory.path().join("a.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::write(directory.path().join("d.json"), "torn").unwrap();
-        assert!(Folder::open::<u32>(directory.path()).is_err_and(|error| error.to_string().contains("d.json")));
+        assert!(
+            Folder::open::<u32>(directory.path(), "restore it")
+                .is_err_and(|error| error.to_string().contains("d.json"))
+        );
     }
 }

@@ -1,0 +1,217 @@
+//! What the agency's people do with leads at their own node.
+
+use std::sync::Arc;
+
+use sallyport_lead::{event::What, invalid::said, lead::Lead, people::Actor};
+use sallyport_trust::{
+    error::Refusal,
+    guard::{Act, Trail},
+    identity::{Role, SpiffeId},
+    policy::{Action, Attributes, Context, Permit, Request, attribute, kind},
+    question::Asker,
+};
+
+use super::{Cause, Raised, RaisedAs, store};
+use crate::{
+    identifier::{self, Canonical, IdentifierType, canonicalise, mask},
+    lookup::canonical,
+    node::Node,
+    resolve::hidden,
+};
+
+/// Leads in one list, at most; the most urgent stand in it.
+const LISTED_MAX: usize = 200;
+const LEADS: &str = "leads";
+
+/// A lead with as much of its subject as the person may see.
+pub(crate) struct Seen {
+    pub(super) lead: Lead,
+    pub(super) subject: String,
+    pub(super) now_ms: i64,
+}
+
+/// A subject of whom a lawful exception is known before any lead.
+pub(crate) struct Clearing {
+    pub(super) playbook: String,
+    pub(super) exception: String,
+    pub(super) kind: IdentifierType,
+    pub(super) subject: Canonical,
+    pub(super) note: String,
+}
+
+/// identify person → open audit entry → authorise each lead → complete audit → show; with how many more
+/// there are
+pub(crate) async fn list(node: &Node, peer: SpiffeId, closed: bool) -> Result<(Vec<Seen>, usize), Refusal> {
+    let person = node.person(&peer)?;
+    let mut trail = node.guard.begin(Act::by(&peer, Action::Leads.as_str(), LEADS)).await?;
+    let listed = readable(node, &mut trail, &person, closed);
+    trail.complete(listed.as_ref().err()).await?;
+    let mut listed = listed?;
+    let more = listed.len().saturating_sub(LISTED_MAX);
+    listed.truncate(LISTED_MAX);
+    Ok((listed, more))
+}
+
+fn readable(node: &Node, trail: &mut Trail, person: &Asker, closed: bool) -> Result<Vec<Seen>, Refusal> {
+    let mut leads = node.leads.store.list();
+    leads.retain(|lead| closed || lead.state.is_open());
+    let mut listed: Vec<Seen> = leads
+        .into_iter()
+        .filter_map(|lead| {
+            let request = request(node, person, Action::Leads, lead.sighting.pattern.as_deref());
+            let permit = node.guard.authorise(trail, &request).ok()?;
+            Some(seen(node, lead, &permit))
+        })
+        .collect();
+    if listed.is_empty() {
+        // That there are none, too, is for those who may read them.
+        let _permit = node.guard.authorise(trail, &request(node, person, Action::Leads, None))?;
+    }
+    // The open and most severe first; among them those that have waited longest.
+    listed.sort_by_key(|seen| {
+        let lead = &seen.lead;
+        (!lead.state.is_open(), std::cmp::Reverse((lead.plan.rank, lead.sighting.qe_millionths)), lead.raised_ms())
+    });
+    trail.count("listed", listed.len() as u64);
+    Ok(listed)
+}
+
+/// identify person → open audit entry → authorise → complete audit → show
+pub(crate) async fn show(node: &Node, peer: SpiffeId, id: &str) -> Result<Seen, Refusal> {
+    let person = node.person(&peer)?;
+    let lead = node.leads.store.get(id);
+    let mut trail = node.guard.begin(about(&peer, Action::Leads, &lead)).await?;
+    let shown = lead.and_then(|lead| {
+        let request = request(node, &person, Action::Leads, lead.sighting.pattern.as_deref());
+        let permit = node.guard.authorise(&mut trail, &request)?;
+        Ok(seen(node, lead, &permit))
+    });
+    trail.complete(shown.as_ref().err()).await?;
+    shown
+}
+
+/// identify person → open audit entry → authorise → act, durably → complete audit → show
+pub(crate) async fn act(node: &Arc<Node>, peer: SpiffeId, id: String, what: What) -> Result<Seen, Refusal> {
+    let person = node.person(&peer)?;
+    let by = actor(&peer, &person);
+    // Whoever names nobody takes it in hand themselves.
+    let what = match what {
+        What::Assigned { to } if to.is_empty() => What::Assigned { to: by.name.clone() },
+        what => what,
+    };
+    let lead = node.leads.store.get(&id);
+    let mut trail = node.guard.begin(about(&peer, Action::Pursue, &lead)).await?;
+    let worked = async {
+        let request = request(node, &person, Action::Pursue, lead?.sighting.pattern.as_deref());
+        let permit = node.guard.authorise(&mut trail, &request)?;
+        trail.tell(what.name());
+        let (acting, now_ms) = (node.clone(), node.clock.now_ms());
+        let lead = blocking(move || acting.leads.act(&id, by, what, now_ms)).await?;
+        Ok(seen(node, lead, &permit))
+    }
+    .await;
+    trail.complete(worked.as_ref().err()).await?;
+    worked
+}
+
+/// identify person → open audit entry → authorise → find the match in the person's own answer → raise,
+/// durably → complete audit → show
+pub(crate) async fn raise(
+    node: &Arc<Node>,
+    peer: SpiffeId,
+    (question, rank): (&str, u32),
+    playbook: Option<String>,
+) -> Result<RaisedAs, Refusal> {
+    let person = node.person(&peer)?;
+    let act = Act::by(&peer, Action::Pursue.as_str(), LEADS).about(question.parse().ok());
+    let mut trail = node.guard.begin(act).await?;
+    let worked = async {
+        let now_ms = node.clock.now_ms();
+        let chosen = node.leads.recent.choose(&peer.to_string(), question, rank, now_ms);
+        let pattern = chosen.as_ref().ok().and_then(|chosen| chosen.pattern.as_deref());
+        let _permit = node.guard.authorise(&mut trail, &request(node, &person, Action::Pursue, pattern))?;
+        let chosen = chosen?;
+        let raised = Raised {
+            cause: Cause::Person { by: actor(&peer, &person), pattern: chosen.pattern, playbook },
+            question: question.to_owned(),
+            kind: chosen.kind,
+            subject: chosen.subject,
+            qe_millionths: chosen.qe_millionths,
+            evidence: chosen.evidence,
+            at_ms: now_ms,
+        };
+        let raising = node.clone();
+        let raised = blocking(move || raising.leads.raise(raised)).await?;
+        trail.tell(match &raised {
+            RaisedAs::New(_) => "raised",
+            RaisedAs::Known(_) => "known",
+            RaisedAs::Suppressed(_) => "suppressed",
+        });
+        Ok(raised)
+    }
+    .await;
+    trail.complete(worked.as_ref().err()).await?;
+    worked
+}
+
+/// identify person → validate → open audit entry → authorise → keep, durably → complete audit → show
+pub(crate) async fn clear(node: &Arc<Node>, peer: SpiffeId, clearing: Clearing) -> Result<i64, Refusal> {
+    let person = node.person(&peer)?;
+    said(&clearing.note).map_err(store::refusal)?;
+    let mut trail = node.guard.begin(Act::by(&peer, Action::Pursue.as_str(), LEADS)).await?;
+    let worked = async {
+        let _permit = node.guard.authorise(&mut trail, &request(node, &person, Action::Pursue, None))?;
+        trail.tell("cleared");
+        let (by, acting, now_ms) = (actor(&peer, &person), node.clone(), node.clock.now_ms());
+        blocking(move || acting.leads.clear(&by, clearing, now_ms)).await
+    }
+    .await;
+    trail.complete(worked.as_ref().err()).await?;
+    worked
+}
+
+/// A subject as a person wrote it.
+pub(super) fn subject(node: &Node, kind: &str, text: String) -> Result<(IdentifierType, Canonical), Refusal> {
+    let (kind, subjects) = canonical(node, kind, &[text])?;
+    let subject = subjects.into_iter().next();
+    Ok((kind, subject.ok_or_else(|| Refusal::bad_input("identifier_unusable", "Name a subject."))?))
+}
+
+fn about(peer: &SpiffeId, action: Action, lead: &Result<Lead, Refusal>) -> Act {
+    match lead {
+        Ok(lead) => {
+            Act::by(peer, action.as_str(), &format!("lead {}", lead.id)).about(lead.sighting.question.parse().ok())
+        }
+        Err(_) => Act::by(peer, action.as_str(), LEADS),
+    }
+}
+
+fn request(node: &Node, person: &Asker, action: Action, pattern: Option<&str>) -> Request {
+    let mut resource = Attributes::new().with(attribute::KIND, kind::LEAD).with(attribute::OWNER, node.agency.clone());
+    if let Some(pattern) = pattern {
+        let unversioned = pattern.split_once('@').map_or(pattern, |(name, _)| name);
+        resource = resource.with(attribute::PATTERN, unversioned);
+    }
+    let context = Context { at_ms: node.clock.now_ms(), ..Context::default() };
+    Request { subject: person.clone().into_iter().collect(), resource, action, context }
+}
+
+fn actor(peer: &SpiffeId, person: &Asker) -> Actor {
+    let name = match &peer.role {
+        Role::User { name, .. } => name.clone(),
+        _ => peer.to_string(),
+    };
+    Actor { name, role: person.get(attribute::ROLE).cloned().unwrap_or_default() }
+}
+
+fn seen(node: &Node, lead: Lead, permit: &Permit) -> Seen {
+    let shown = lead.sighting.subject_kind.parse().ok().and_then(|kind: IdentifierType| {
+        let subject = canonicalise(kind, &lead.sighting.subject, &identifier::Context::default()).ok()?;
+        Some(mask(kind, &subject, hidden(permit)))
+    });
+    Seen { subject: shown.unwrap_or_default(), now_ms: node.clock.now_ms(), lead }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Refusal::internal("background_work_failed", &error))?
+}

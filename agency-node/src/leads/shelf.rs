@@ -1,0 +1,151 @@
+//! The agency's playbooks as they lie on the disk, read again when a file changes. Playbooks that are not
+//! whole are never used: what was read before stays. A node that starts with such playbooks has none, so
+//! it raises nothing, and does everything else.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use arc_swap::ArcSwapOption;
+use sallyport_lead::{
+    people::People,
+    playbook::{PLAYBOOK_BYTES_MAX, PLAYBOOKS_MAX, Playbooks, Problem},
+};
+use sallyport_trust::error::{Kind, Refusal};
+
+/// Name, length and moment of the last change of every file.
+type Stamps = Vec<(PathBuf, u64, SystemTime)>;
+
+pub(super) struct Shelf {
+    directory: PathBuf,
+    people: People,
+    /// None in force because those on the disk are not whole.
+    current: ArcSwapOption<Playbooks>,
+    seen: Mutex<Stamps>,
+}
+
+impl Shelf {
+    /// Reads the playbooks; an agency without the directory has none.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(super) fn open(directory: PathBuf, people: People) -> io::Result<Self> {
+        let stamps = stamps(&directory)?;
+        let playbooks = read(&stamps, &people)?
+            .inspect_err(|problems| tracing::error!("no playbook is in force: {}", in_one_line(problems)))
+            .ok();
+        let current = ArcSwapOption::new(playbooks.map(Arc::new));
+        Ok(Self { directory, people, current, seen: Mutex::new(stamps) })
+    }
+
+    /// The playbooks in force.
+    ///
+    /// # Errors
+    /// `playbooks_not_whole` when there are none because of what is missing in them.
+    pub(super) fn playbooks(&self) -> Result<Arc<Playbooks>, Refusal> {
+        self.current.load_full().ok_or_else(|| {
+            Refusal::new(
+                Kind::Conflict,
+                "playbooks_not_whole",
+                "No playbook of this node is in force, as something is missing in them; `sallyport playbook check DIR \
+                 --node FILE` tells what.",
+            )
+        })
+    }
+
+    /// Reads them again if a file has changed.
+    pub(super) fn refresh(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamps = match stamps(&self.directory) {
+            Ok(stamps) if stamps == *seen => return,
+            Ok(stamps) => stamps,
+            Err(error) => return tracing::warn!(%error, "the playbooks cannot be looked at"),
+        };
+        match read(&stamps, &self.people) {
+            Ok(Ok(playbooks)) => {
+                tracing::info!(playbooks = playbooks.iter().count(), "playbooks read");
+                self.current.store(Some(Arc::new(playbooks)));
+            }
+            Ok(Err(problems)) => {
+                tracing::warn!("the playbooks of before stay in force: {}", in_one_line(&problems));
+            }
+            Err(error) => return tracing::warn!(%error, "the playbooks cannot be read"),
+        }
+        *seen = stamps;
+    }
+}
+
+fn stamps(directory: &Path) -> io::Result<Stamps> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        entries => entries?,
+    };
+    let mut stamps = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") && stamps.len() <= PLAYBOOKS_MAX {
+            let about = fs::metadata(&path)?;
+            stamps.push((path, about.len(), about.modified()?));
+        }
+    }
+    stamps.sort_unstable();
+    Ok(stamps)
+}
+
+fn read(stamps: &Stamps, people: &People) -> io::Result<Result<Playbooks, Vec<Problem>>> {
+    let mut files = Vec::new();
+    for (path, ..) in stamps {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // As much as shows that one is too large.
+        let mut bytes = Vec::new();
+        fs::File::open(path)?.take(PLAYBOOK_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        files.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    Ok(Playbooks::read(files.iter().map(|(name, text)| (name.as_str(), text.as_str())), Some(people)))
+}
+
+fn in_one_line(problems: &[Problem]) -> String {
+    let told: Vec<String> = problems.iter().map(|problem| problem.to_string().replace('\n', " ")).collect();
+    told.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use sallyport_lead::playbook::Covered;
+
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../../policies/cbp/playbooks/in-bond-corridor.toml");
+
+    fn people() -> People {
+        [("okafor", "analyst"), ("reyes", "watch_commander")].into_iter().collect()
+    }
+
+    #[test]
+    fn playbooks_are_read_again_and_one_that_is_not_whole_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(folder.path().join("playbooks"), people()).unwrap();
+        let covers = |watch: &str| shelf.playbooks().unwrap().covering(Covered::Watch(watch, None)).is_ok();
+        assert!(!covers("in-bond-off-corridor"));
+        fs::create_dir(folder.path().join("playbooks")).unwrap();
+        let file = folder.path().join("playbooks/a.toml");
+        fs::write(&file, SAMPLE).unwrap();
+        shelf.refresh();
+        assert!(covers("in-bond-off-corridor"));
+        fs::write(&file, SAMPLE.replace("watch_commander", "nobody").replace("in-bond-off", "off")).unwrap();
+        shelf.refresh();
+        assert!(covers("in-bond-off-corridor") && !covers("off-corridor"));
+        let started = Shelf::open(folder.path().join("playbooks"), people()).unwrap();
+        assert_eq!(started.playbooks().unwrap_err().reason, "playbooks_not_whole");
+        fs::write(&file, SAMPLE.replace("in-bond-off", "off")).unwrap();
+        shelf.refresh();
+        started.refresh();
+        assert!(covers("off-corridor") && started.playbooks().is_ok());
+    }
+}
