@@ -2,13 +2,14 @@
 
 use std::{env, error::Error, path::PathBuf};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 7] = [
     "sallyport/audit/v1/audit.proto",
     "sallyport/audit/v1/witness.proto",
     "sallyport/common/v1/common.proto",
     "sallyport/gateway/v1/gateway.proto",
     "sallyport/node/v1/lead.proto",
     "sallyport/node/v1/node.proto",
+    "sallyport/node/v1/watch.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

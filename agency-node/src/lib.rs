@@ -36,12 +36,14 @@ mod operate;
 mod patterns;
 pub mod pseudonym;
 mod receipt;
+mod refresh;
 mod resolve;
 mod reveal;
 mod rpc;
 mod run;
 mod secret;
 mod settle;
+mod watches;
 mod witness;
 
 pub use budget::Budget;

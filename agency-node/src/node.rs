@@ -33,6 +33,7 @@ use crate::{
     patterns::PatternStore,
     receipt::Receipts,
     reveal::Revealing,
+    watches::Watches,
 };
 
 /// A running node.
@@ -54,6 +55,8 @@ pub(crate) struct Node {
     pub(crate) kept: KeptQuestions,
     /// Matches that people of this agency must act on.
     pub(crate) leads: Leads,
+    /// Questions of this agency's people that stand.
+    pub(crate) watches: Watches,
     pub(crate) replays: ReplayGuard,
     pub(crate) epochs: Epochs,
     pub(crate) settled: Mutex<Settled>,
@@ -70,6 +73,7 @@ pub(crate) struct State {
     pub(crate) releases: ReleaseQueue,
     pub(crate) kept: KeptQuestions,
     pub(crate) leads: Leads,
+    pub(crate) watches: Watches,
 }
 
 impl AsRef<Guard> for Node {
@@ -111,11 +115,17 @@ impl Node {
             releases: state.releases,
             kept: state.kept,
             leads: state.leads,
+            watches: state.watches,
             epochs: state.epochs,
             settled: Mutex::default(),
             revealing: Revealing::default(),
             lookups: Mutex::default(),
         }
+    }
+
+    /// True once every data set could be asked.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).ready
     }
 
     /// Refuses everyone but this federation's gateway.

@@ -7,7 +7,15 @@ use prost::Message;
 use sallyport_proto::{
     gateway::v1::RelayKind,
     node::v1::{
-        AccountRequest, AccountResponse, ActOnLeadRequest, ChangeEpochRequest, ClearSubjectRequest, ClearSubjectResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse, DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse, DisclosuresRequest, DisclosuresResponse, EpochGreeting, EpochRequest, EpochResponse, HeldQuestionsRequest, HeldQuestionsResponse, Lead, ListLeadsRequest, ListLeadsResponse, PublishPatternRequest, PublishPatternResponse, RaiseLeadRequest, RaiseLeadResponse, ReadinessRequest, ReadinessResponse, ReceiptRequest, ReceiptResponse, ReleaseRequest, ReleaseResponse, ReleasesRequest, ReleasesResponse, RevealRequest, RevealResponse, ShowLeadRequest, SignedMessage, contribution_server::Contribution, desk_server::Desk,
+        AccountRequest, AccountResponse, ActOnLeadRequest, ArmWatchRequest, ChangeEpochRequest, ClearSubjectRequest,
+        ClearSubjectResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse, DescribeRequest,
+        DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse, DisarmWatchRequest,
+        DisclosuresRequest, DisclosuresResponse, EpochGreeting, EpochRequest, EpochResponse, HeldQuestionsRequest,
+        HeldQuestionsResponse, Lead, ListLeadsRequest, ListLeadsResponse, ListWatchesRequest, ListWatchesResponse,
+        PublishPatternRequest, PublishPatternResponse, RaiseLeadRequest, RaiseLeadResponse, ReadinessRequest,
+        ReadinessResponse, ReceiptRequest, ReceiptResponse, ReleaseRequest, ReleaseResponse, ReleasesRequest,
+        ReleasesResponse, RenewWatchRequest, RevealRequest, RevealResponse, ShowLeadRequest, SignedMessage, Watch,
+        contribution_server::Contribution, desk_server::Desk,
     },
 };
 use sallyport_trust::{
@@ -31,7 +39,7 @@ use crate::{
     node::Node,
     operate,
     patterns::{self, WantedPattern},
-    receipt, reveal, witness,
+    receipt, reveal, watches, witness,
 };
 
 /// Messages of a stream that may wait for their reader.
@@ -95,6 +103,7 @@ async fn deliver(node: &Node, peer: SpiffeId, message: DeliverRequest) -> Result
         RelayKind::Epoch => (Action::Agree, "epoch"),
         RelayKind::Evaluate => (Action::Evaluate, "tags"),
         RelayKind::ReleaseStatus => (Action::Catalog, "held questions"),
+        RelayKind::News => return watches::hear(node, &message),
         RelayKind::Witness => return witness::carried(node, &peer, &message).await,
         RelayKind::Unspecified => {
             return Err(Refusal::bad_input("relay_kind", "The carried message is of no known kind."));
@@ -275,6 +284,36 @@ impl Desk for DeskService {
         let RaiseLeadRequest { question_id, rank, playbook } = request.into_inner();
         let playbook = Some(playbook).filter(|playbook| !playbook.is_empty());
         Ok(Response::new(leads::raise(&self.0, peer, (&question_id, rank), playbook).await?.into()))
+    }
+
+    async fn arm_watch(&self, request: Request<ArmWatchRequest>) -> Result<Response<Watch>, Status> {
+        let peer = peer(&request)?;
+        let watch = watches::arm(&self.0, peer, request.into_inner().try_into()?).await?;
+        Ok(Response::new(watches::told(watch, self.0.clock.now_ms())))
+    }
+
+    async fn renew_watch(&self, request: Request<RenewWatchRequest>) -> Result<Response<Watch>, Status> {
+        let peer = peer(&request)?;
+        let RenewWatchRequest { name, until_ms, reason } = request.into_inner();
+        let watch = watches::renew(&self.0, peer, &name, until_ms, reason).await?;
+        Ok(Response::new(watches::told(watch, self.0.clock.now_ms())))
+    }
+
+    async fn disarm_watch(&self, request: Request<DisarmWatchRequest>) -> Result<Response<Watch>, Status> {
+        let peer = peer(&request)?;
+        let DisarmWatchRequest { name, reason } = request.into_inner();
+        let watch = watches::disarm(&self.0, peer, &name, reason).await?;
+        Ok(Response::new(watches::told(watch, self.0.clock.now_ms())))
+    }
+
+    async fn list_watches(
+        &self,
+        request: Request<ListWatchesRequest>,
+    ) -> Result<Response<ListWatchesResponse>, Status> {
+        let now_ms = self.0.clock.now_ms();
+        let watches = watches::list(&self.0, peer(&request)?).await?;
+        let watches = watches.into_iter().map(|watch| watches::told(watch, now_ms)).collect();
+        Ok(Response::new(ListWatchesResponse { watches }))
     }
 
     async fn clear_subject(

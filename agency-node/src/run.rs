@@ -36,6 +36,7 @@ use crate::{
     patterns::PatternStore,
     rpc::{ContributionService, DeskService},
     settle::settle,
+    watches::{Watches, keep_watch},
     witness::{self, ThroughGateway},
 };
 
@@ -135,6 +136,7 @@ pub async fn run(
     let settling = tokio::spawn(settle(node.clone()));
     let housekeeping = tokio::spawn(keep_house(node.clone()));
     let timekeeping = tokio::spawn(keep_time(node.clone()));
+    let watching = tokio::spawn(keep_watch(node.clone()));
     let message_bytes = config.limits.message_bytes;
     let contribution =
         ContributionServer::new(ContributionService(node.clone())).max_decoding_message_size(message_bytes);
@@ -166,6 +168,7 @@ pub async fn run(
     policy_watch.end().await;
     housekeeping.abort();
     timekeeping.abort();
+    watching.abort();
     let closed = node.guard.close().await;
     collecting.end().await;
     closed?;
@@ -192,6 +195,7 @@ fn open(
         releases: ReleaseQueue::open(&config.state)?,
         kept: KeptQuestions::open(&config.state)?,
         leads,
+        watches: Watches::open(&config.state)?,
     };
     let gateway_id = SpiffeId { federation, role: Role::Gateway };
     let channel = PeerChannel::new(identity, &config.gateway, &gateway_id, &config.connect)?;

@@ -25,6 +25,7 @@ use crate::{
         tagging::{BATCH, Batch},
     },
     node::{Node, Settled},
+    refresh,
 };
 
 /// First and longest wait before a step is tried again.
@@ -35,7 +36,11 @@ pub(crate) async fn settle(node: Arc<Node>) {
     wait_for(&node, "reading the data sets");
     let epoch = node.epochs.plans().in_use.epoch;
     with_patience(&node, epoch, || async { node.holdings.prepare().await.map_err(Refusal::from) }).await;
-    tokio::join!(settle_in(&node, epoch), change::follow(&node));
+    let settle_and_refresh = async {
+        settle_in(&node, epoch).await;
+        refresh::follow(&node).await;
+    };
+    tokio::join!(settle_and_refresh, change::follow(&node));
 }
 
 /// Agrees and tags in the epoch in use; in vain once it is no longer in use.

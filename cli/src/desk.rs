@@ -8,7 +8,13 @@ use std::{
 use sallyport_proto::{
     gateway::v1::{NodeCatalog, Progress},
     node::v1::{
-        ActOnLeadRequest, AskPattern, ChangeEpochRequest, ClearSubjectRequest, DeskAnswer, DeskAskRequest, DeskCatalogRequest, DisclosuresRequest, DisclosuresResponse, EpochRequest, EpochResponse, HeldQuestion, HeldQuestionsRequest, Lead, ListLeadsRequest, ListLeadsResponse, OwnHeldQuestion, PublishPatternRequest, PublishPatternResponse, RaiseLeadRequest, ReadinessRequest, ReadinessResponse, ReceiptRequest, ReleaseRequest, ReleasesRequest, ReleasesResponse, ShowLeadRequest, desk_ask_event::Event, desk_client::DeskClient, raise_lead_response::Raised,
+        ActOnLeadRequest, ArmWatchRequest, AskPattern, ChangeEpochRequest, ClearSubjectRequest, DeskAnswer,
+        DeskAskRequest, DeskCatalogRequest, DisarmWatchRequest, DisclosuresRequest, DisclosuresResponse, EpochRequest,
+        EpochResponse, HeldQuestion, HeldQuestionsRequest, Lead, ListLeadsRequest, ListLeadsResponse,
+        ListWatchesRequest, OwnHeldQuestion, PublishPatternRequest, PublishPatternResponse, RaiseLeadRequest,
+        ReadinessRequest, ReadinessResponse, ReceiptRequest, ReleaseRequest, ReleasesRequest, ReleasesResponse,
+        RenewWatchRequest, ShowLeadRequest, Watch, desk_ask_event::Event, desk_client::DeskClient,
+        raise_lead_response::Raised,
     },
 };
 use sallyport_trust::{
@@ -157,6 +163,30 @@ impl Desk {
                 answer => return Ok(answer?.into_inner().receipt),
             }
         }
+    }
+
+    /// Lets a question stand.
+    pub(crate) async fn arm_watch(&mut self, request: ArmWatchRequest) -> Result<Watch, Refusal> {
+        let answer = self.0.arm_watch(request).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
+    }
+
+    /// Lets it stand for longer.
+    pub(crate) async fn renew_watch(&mut self, request: RenewWatchRequest) -> Result<Watch, Refusal> {
+        let answer = self.0.renew_watch(request).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
+    }
+
+    /// Ends it.
+    pub(crate) async fn disarm_watch(&mut self, request: DisarmWatchRequest) -> Result<Watch, Refusal> {
+        let answer = self.0.disarm_watch(request).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
+    }
+
+    /// Watches of the person's agency.
+    pub(crate) async fn list_watches(&mut self) -> Result<Vec<Watch>, Refusal> {
+        let answer = self.0.list_watches(ListWatchesRequest {}).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner().watches)
     }
 
     /// Leads of the person's agency.

@@ -26,6 +26,7 @@ mod release;
 mod sample;
 mod serve;
 mod terminal;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,8 @@ enum Command {
     Release(release::Arguments),
     /// What waits for people of your agency to act on it: list, show, take in hand, record the outcome.
     Lead(Box<lead::Arguments>),
+    /// Let a question stand, so that what is new becomes a lead.
+    Watch(watch::Arguments),
     /// Check playbooks: who acts on what, how, and by when.
     Playbook(playbook::Arguments),
     /// Show what can be asked of whom.
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
             Command::Held(arguments) => held::run(arguments).await,
             Command::Release(arguments) => release::run(arguments).await,
             Command::Lead(arguments) => lead::run(*arguments).await,
+            Command::Watch(arguments) => watch::run(arguments).await,
             Command::Playbook(arguments) => playbook::run(&arguments),
             Command::Catalog(arguments) => catalog::run(arguments).await,
             Command::Pattern(arguments) => pattern::run(arguments).await,

@@ -163,7 +163,12 @@ impl Holdings {
             datasets,
             session: SessionContext::new_with_config(config),
             pseudonyms: PseudonymKey::open(state).map_err(HoldingsError::state)?,
-            inner: Arc::new(Mutex::new(Inner { subjects, manifests: HashMap::new(), records: HashMap::new(), numbering: HashMap::new() })),
+            inner: Arc::new(Mutex::new(Inner {
+                subjects,
+                manifests: HashMap::new(),
+                records: HashMap::new(),
+                numbering: HashMap::new(),
+            })),
         })
     }
 
@@ -194,24 +199,6 @@ impl Holdings {
             });
             lock().subjects = subjects;
             prepared
-        });
-        work.await.map_err(|error| HoldingsError::Engine(error.to_string()))?
-    }
-
-    /// Reads one small data set again after its file was replaced. Nothing can be asked while it is read, so
-    /// it is for files that the node writes itself; new subjects must be tagged afterwards.
-    pub(crate) async fn refresh(&self, name: &str) -> Result<(), HoldingsError> {
-        let Ok(dataset) = self.dataset(name).cloned() else { return Ok(()) };
-        let (inner, state) = (self.inner.clone(), self.state.clone());
-        let work = tokio::task::spawn_blocking(move || {
-            let mut inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
-            if inner.subjects.is_empty() {
-                return Err(HoldingsError::Preparing);
-            }
-            let manifest = prepare::prepare(&state, &dataset, &mut inner.subjects)?;
-            inner.records.remove(&dataset.name);
-            inner.manifests.insert(dataset.name, manifest);
-            Ok(())
         });
         work.await.map_err(|error| HoldingsError::Engine(error.to_string()))?
     }

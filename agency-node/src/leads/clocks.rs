@@ -7,10 +7,9 @@ use std::{
 };
 
 use sallyport_lead::clock;
-use sallyport_trust::error::Refusal;
 
 use super::{Leads, notify::Message};
-use crate::{node::Node, settle};
+use crate::node::Node;
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -30,12 +29,7 @@ async fn tick(node: Arc<Node>) {
             ticking.leads.tell(ticking.clock.now_ms());
             ticking.leads.write_changed_outcomes()
         });
-        if ticked.await.unwrap_or(false)
-            && let Err(refusal) = refresh(&node).await
-        {
-            node.leads.outcomes_changed.store(true, Ordering::Release);
-            tracing::warn!(reason = refusal.reason, "{}", refusal.message);
-        }
+        let _ = ticked.await;
     }
 }
 
@@ -53,12 +47,6 @@ fn every() -> tokio::time::Interval {
     times
 }
 
-/// The outcomes that questions find are those that were written.
-async fn refresh(node: &Node) -> Result<(), Refusal> {
-    node.holdings.refresh(&format!("{}.outcomes", node.agency)).await?;
-    settle::tag(node, &node.agreed()?).await
-}
-
 impl Leads {
     /// Puts every notice that is due into the outbox. It is written down as told after it lies there: a
     /// crash between the two lets it go out twice at most.
@@ -73,18 +61,13 @@ impl Leads {
         }
     }
 
-    /// True when there were any.
-    pub(super) fn write_changed_outcomes(&self) -> bool {
-        if !self.outcomes_changed.swap(false, Ordering::AcqRel) {
-            return false;
-        }
-        match self.write_outcomes() {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(%error, "the outcomes of leads cannot be written");
-                self.outcomes_changed.store(true, Ordering::Release);
-                false
-            }
+    /// The outcomes that questions find are those that were recorded.
+    pub(super) fn write_changed_outcomes(&self) {
+        if self.outcomes_changed.swap(false, Ordering::AcqRel)
+            && let Err(error) = self.write_outcomes()
+        {
+            tracing::warn!(%error, "the outcomes of leads cannot be written");
+            self.outcomes_changed.store(true, Ordering::Release);
         }
     }
 }

@@ -82,7 +82,6 @@ pub(crate) struct Raised {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// A watch, with the pattern that it asks if it asks one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever runs watches"))]
     Watch { name: String, pattern: Option<String> },
     /// A person, in an answer to a pattern or under a playbook that they chose.
     Person { by: Actor, pattern: Option<String>, playbook: Option<String> },
@@ -128,7 +127,6 @@ impl Leads {
     ///
     /// # Errors
     /// `playbook_missing`, with what to write; `playbooks_not_whole`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever arms watches"))]
     pub(crate) fn covers(&self, watch: &str, pattern: Option<&str>) -> Result<(), Refusal> {
         self.shelf.playbooks()?.covering(Covered::Watch(watch, pattern)).map(|_playbook| ()).map_err(uncovered)
     }

@@ -56,6 +56,8 @@ pub(super) fn dataset(agency: &str, datasets: &[Dataset], file: &Path) -> Option
         name,
         title: "What became of the agency's leads".to_owned(),
         files: vec![file.to_owned()],
+        live: true,
+        news_to: Vec::new(),
         sensitivity: Sensitivity::LawEnforcementSensitive,
         retention_days: 0,
         time: Some(Time { column: "at".to_owned(), format: None }),

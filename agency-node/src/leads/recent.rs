@@ -72,6 +72,11 @@ impl RecentAnswers {
         }
     }
 
+    /// Everything that was matched and shown in an answer, and of which type the subjects are.
+    pub(crate) fn of(&self, question: &str) -> Option<(IdentifierType, Vec<Matched>)> {
+        self.answers().get(question).map(|answer| (answer.kind, answer.matches.clone()))
+    }
+
     /// A match of a person's own answer.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use sallyport_lead::{event::Outcome, lead::State};
 
 use super::*;
 use crate::{
-    holdings::Holdings,
+    holdings::{Holdings, Seen},
     identifier::{Context, canonicalise},
 };
 
@@ -253,7 +253,8 @@ async fn outcomes_are_a_data_set_of_the_node() {
     let holdings = Holdings::open(&config.state, datasets).unwrap();
     holdings.prepare().await.unwrap();
     let rows = || holdings.manifest("cbp.outcomes").unwrap().rows;
-    assert_eq!((rows(), leads.write_changed_outcomes()), (0, false));
+    assert_eq!(rows(), 0);
+    let mut seen = Seen::default();
 
     let id = new(leads.raise(matched("TRK-1", 1_300_000, 7, 1_000)).unwrap());
     assert_eq!(leads.label(IdentifierType::Device, &truck("TRK-1")), None);
@@ -262,8 +263,11 @@ async fn outcomes_are_a_data_set_of_the_node() {
     let seizure = Outcome::Seizure { what: "cocaine, cut".to_owned(), amount: 4.5, unit: "kg".to_owned() };
     leads.act(&id, okafor(), concluded(seizure), 4_000).unwrap();
     assert_eq!(leads.label(IdentifierType::Device, &truck("TRK-1")).as_deref(), Some("seizure"));
-    assert!(leads.write_changed_outcomes() && !leads.write_changed_outcomes());
-    holdings.refresh("cbp.outcomes").await.unwrap();
+    leads.write_changed_outcomes();
+    // What has just changed must rest for one look.
+    assert!(holdings.refresh(&mut seen).await.unwrap().is_empty());
+    assert_eq!(holdings.refresh(&mut seen).await.unwrap(), ["cbp.outcomes"]);
+    assert!(holdings.refresh(&mut seen).await.unwrap().is_empty());
     let manifest = holdings.manifest("cbp.outcomes").unwrap();
     assert_eq!((manifest.rows, manifest.unreadable, manifest.subjects["device"]), (1, 0, 1));
     assert_eq!((manifest.bad_times, manifest.bad_attributes, manifest.newest_ms), (0, 0, Some(4_000)));
@@ -275,8 +279,8 @@ async fn outcomes_are_a_data_set_of_the_node() {
     );
     // Reopened, it has no outcome any more.
     leads.act(&id, okafor(), What::Reopened { reason: "another truck".to_owned() }, 5_000).unwrap();
-    assert!(leads.write_changed_outcomes());
-    holdings.refresh("cbp.outcomes").await.unwrap();
+    leads.write_changed_outcomes();
+    while holdings.refresh(&mut seen).await.unwrap().is_empty() {}
     assert_eq!((rows(), leads.label(IdentifierType::Device, &truck("TRK-1"))), (0, None));
 }
 

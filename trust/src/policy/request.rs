@@ -179,6 +179,8 @@ pub enum Action {
     Leads,
     /// Raise leads, take them in hand, record what comes of them.
     Pursue,
+    /// Let a question stand, whose matches become leads.
+    Arm,
 }
 
 impl Action {
@@ -202,6 +204,7 @@ impl Action {
             Action::Operate => "operate",
             Action::Leads => "leads",
             Action::Pursue => "pursue",
+            Action::Arm => "arm",
         }
     }
 
