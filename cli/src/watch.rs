@@ -25,7 +25,8 @@ enum Command {
         #[command(flatten)]
         who: As,
         /// What to call it: a-z, 0-9 and -.
-        name: String,
+        #[arg(value_name = "WATCH")]
+        watch: String,
         #[command(flatten)]
         what: Standing,
         #[command(flatten)]
@@ -46,7 +47,8 @@ enum Command {
     Renew {
         #[command(flatten)]
         who: As,
-        name: String,
+        #[arg(value_name = "WATCH")]
+        watch: String,
         #[command(flatten)]
         stands: Stands,
     },
@@ -54,7 +56,8 @@ enum Command {
     Disarm {
         #[command(flatten)]
         who: As,
-        name: String,
+        #[arg(value_name = "WATCH")]
+        watch: String,
         /// Why.
         #[arg(long)]
         reason: String,
@@ -117,19 +120,19 @@ impl Stands {
 /// Runs the command.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
-        Command::Arm { who, name, what, stands, json } => {
+        Command::Arm { who, watch: name, what, stands, json } => {
             let (what, until_ms) = (what.read()?, stands.until_ms());
             let request = ArmWatchRequest { name, what: Some(what), until_ms, reason: stands.reason };
             let watch = Desk::of(&who.person()?)?.arm_watch(request).await?;
             show(&watch, json);
         }
         Command::List { who, json } => list(&Desk::of(&who.person()?)?.list_watches().await?, json),
-        Command::Renew { who, name, stands } => {
+        Command::Renew { who, watch: name, stands } => {
             let until_ms = stands.until_ms();
             let request = RenewWatchRequest { name, until_ms, reason: stands.reason };
             show(&Desk::of(&who.person()?)?.renew_watch(request).await?, false);
         }
-        Command::Disarm { who, name, reason } => {
+        Command::Disarm { who, watch: name, reason } => {
             show(&Desk::of(&who.person()?)?.disarm_watch(DisarmWatchRequest { name, reason }).await?, false);
         }
     }

@@ -73,10 +73,10 @@ who = { role = "analyst" }
 steps = ["Stop it."]
 acknowledge_within = "1d"
 pursue_within = "2d"
-escalation = "analysts"
+escalation = "commander"
 [[escalation]]
-name = "analysts"
-to = { role = "analyst" }
+name = "commander"
+to = { role = "commander" }
 after = "1d"
 "#;
 
@@ -91,7 +91,7 @@ impl Setting {
         let inbond = [("inbond.csv", "truck,departed\nT-1,2026-03-01\nT-2,2026-03-01\nT-3,2026-03-01\n".to_owned())];
         let events = [("events.csv", "truck,at\nT-99,2026-03-02\n".to_owned())];
         let mut cbp = Agency::new("cbp", INBOND, &inbond);
-        (cbp.rules, cbp.people) = (Some(rules.as_str()), &[("second", "analyst"), ("clerk", "clerk")]);
+        (cbp.rules, cbp.people) = (Some(rules.as_str()), &[("second", "analyst"), ("com", "commander"), ("clerk", "clerk")]);
         let federation = Federation::start(&[cbp, Agency::new("acme", TRACKS, &events)]);
         fs::write(federation.path().join("standing.toml"), QUESTION).unwrap();
         Self { federation, events: vec!["T-99"] }
