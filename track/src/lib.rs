@@ -1,0 +1,4 @@
+//! Tracks of devices measured against designated corridors.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod geometry;
