@@ -4,7 +4,9 @@
 //! radius that holds 68 % of its fixes (so Android's `Location.getAccuracy` and OwnTracks' `acc` define it), which
 //! is 1.51 of one component's deviation σ, as 68 % of a Rayleigh distribution lie within σ √(−2 ln 0.32).
 //! Where a device claims nothing, 15 m are taken: three times the 4.9 m that GPS.gov gives for receivers of
-//! consumers under open sky (van Diggelen and Enge, ION GNSS+ 2015). What counts is the error across the edge
+//! consumers under open sky (van Diggelen and Enge, ION GNSS+ 2015). No claim is believed below 9.2 m: the GPS
+//! SPS Performance Standard (5th edition, 2020, table 3.8-3) lets the signal alone be wrong by 15 m for 5 % of
+//! the time at the worst site, which is as much at 68 %. What counts is the error across the edge
 //! of a corridor, one component, and it exceeds **4 σ** once in 30,000 fixes.
 //!
 //! **How often.** Successive errors are alike: multipath and the troposphere change over tens of seconds, so
@@ -23,8 +25,8 @@ use serde::{Deserialize, Serialize};
 
 /// The accuracy taken for a fix that claims none, in metres.
 const ACCURACY_DEFAULT_M: f32 = 15.0;
-/// No claim is believed below this: maps and corridors are not better.
-const ACCURACY_MIN_M: f32 = 3.0;
+/// What the Performance Standard promises at the worst site: 15 m at 95 %, in metres at 68 %.
+const ACCURACY_MIN_M: f32 = 9.2;
 /// Above this a fix comes from a cell of the telephone network, and shows no side of a corridor.
 const ACCURACY_MAX_M: f32 = 1_000.0;
 /// √(−2 ln 0.32): radius of 68 % over one component's deviation.
@@ -97,7 +99,7 @@ mod tests {
     fn a_claim_is_believed_within_bounds() {
         assert!((margin_m(None).unwrap() - 39.7).abs() < 0.1);
         assert!((margin_m(Some(30.2)).unwrap() - 80.0).abs() < 0.1);
-        assert_eq!(margin_m(Some(0.1)), margin_m(Some(3.0)));
+        assert_eq!(margin_m(Some(0.1)), margin_m(Some(9.2)));
         assert_eq!(margin_m(Some(f32::NAN)), margin_m(None));
         assert_eq!(margin_m(Some(-1.0)), margin_m(None));
         assert_eq!(margin_m(Some(1_500.0)), None);

@@ -13,7 +13,8 @@ pub struct Point {
     pub latitude: f64,
     /// Degrees of WGS 84.
     pub longitude: f64,
-    /// Speed over ground in metres per second. Kept for whoever reads a state; no measure needs it.
+    /// Speed over ground in metres per second. It decides only whether a device that falls silent within a stop
+    /// was driving past it.
     pub speed_mps: Option<f32>,
     /// Radius in metres within which the true place lies with 68 % probability, as the device claims.
     pub accuracy_m: Option<f32>,
@@ -40,6 +41,7 @@ pub(crate) struct Fix {
     pub(crate) place: Place,
     /// Distance that noise reaches in no direction, but once in some ten thousand fixes.
     pub(crate) margin_m: f64,
+    pub(crate) speed_mps: Option<f32>,
     pub(crate) seal: Option<Seal>,
 }
 
@@ -48,7 +50,7 @@ impl Fix {
     pub(crate) fn of(point: &Point) -> Option<Self> {
         let place = Place::at(point.latitude, point.longitude)?;
         let margin_m = noise::margin_m(point.accuracy_m)?;
-        Some(Self { at_ms: point.at_ms, place, margin_m, seal: point.seal })
+        Some(Self { at_ms: point.at_ms, place, margin_m, speed_mps: point.speed_mps, seal: point.seal })
     }
 
     /// Milliseconds from an earlier fix to this one.

@@ -22,12 +22,23 @@ use crate::{
 /// In-bond merchandise must arrive within 30 days (19 CFR 18.1); after them a trip is over, arrived or not.
 const TRIP_MAX_MS: i64 = 30 * 86_400_000;
 
+/// A truck this fast, in metres per second, is not parking.
+const DRIVES_MPS: f32 = 5.0;
+
 /// The latest fix, as the corridor sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Seen {
     at_ms: i64,
     away_m: f64,
     zone: Option<usize>,
+    drives: bool,
+}
+
+impl Seen {
+    fn of(fix: &Fix, location: &Location) -> Self {
+        let drives = fix.speed_mps.is_some_and(|speed_mps| speed_mps >= DRIVES_MPS);
+        Self { at_ms: fix.at_ms, away_m: location.away_m, zone: location.zone, drives }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +52,6 @@ pub(crate) struct Trip {
     arriving: Evidence,
     stay_since_ms: i64,
     stay_zone: Option<usize>,
-    stay_until_ms: i64,
     dwell: Option<Open>,
     dark: Option<Open>,
     overdue: Option<Open>,
@@ -55,12 +65,11 @@ impl Trip {
             corridor: approach.corridor.clone(),
             departed_ms: approach.since_ms,
             arc: location.arc,
-            seen: Seen { at_ms: fix.at_ms, away_m: location.away_m, zone: location.zone },
+            seen: Seen::of(fix, location),
             excursion: Excursion::default(),
             arriving: Evidence::default(),
             stay_since_ms: fix.at_ms,
             stay_zone: location.zone,
-            stay_until_ms: fix.at_ms,
             dwell: None,
             dark: None,
             overdue: None,
@@ -80,7 +89,7 @@ impl Trip {
         self.excursion.update(&self.seen, fix, location.away_m, speaks_ms, reports);
         self.dwell(corridor, location, stay, reports);
         self.seal(corridor, fix, location, reports);
-        self.seen = Seen { at_ms: fix.at_ms, away_m: location.away_m, zone: location.zone };
+        self.seen = Seen::of(fix, location);
         self.arc = location.arc;
         if self.is_in(corridor, Role::Origin) {
             self.departed_ms = fix.at_ms;
@@ -130,7 +139,8 @@ impl Trip {
     /// Since when a silent device should have been heard: since its last fix, or since it had to leave the zone
     /// that it was last seen in. In a zone where it may stand without limit it may also be silent.
     fn should_move_since_ms(&self, corridor: &Corridor, stay: &Stay) -> Option<i64> {
-        match self.zone(corridor) {
+        let drives_past = |zone: &&Zone| zone.role == Role::Stop && self.seen.drives;
+        match self.zone(corridor).filter(|zone| !drives_past(zone)) {
             None => Some(self.seen.at_ms),
             Some(zone) => {
                 zone.dwell_max_ms.map(|dwell_max_ms| stay.since_ms.saturating_add(dwell_max_ms).max(self.seen.at_ms))
@@ -146,7 +156,6 @@ impl Trip {
         if !stay.is_here {
             return;
         }
-        self.stay_until_ms = stay.until_ms;
         self.stay_zone = self.stay_zone.or(location.zone);
         let zone = self.stay_zone.and_then(|index| corridor.zones.get(index));
         let Some(limit_ms) = zone.map_or(Some(corridor.dwell_limit_ms), |zone| zone.dwell_max_ms) else { return };
@@ -227,20 +236,14 @@ impl Trip {
     }
 
     /// Ends everything that goes on, as the trip is over.
-    pub(crate) fn close(&mut self, at_ms: i64, reports: &mut Reports<'_>) {
+    fn close(&mut self, at_ms: i64, reports: &mut Reports<'_>) {
         self.excursion.end(reports);
         self.end_dwell(reports);
-        let measured = |began_ms: i64, strength| Measured {
-            until_ms: at_ms.max(began_ms),
-            away_m: self.seen.away_m,
-            outside_ms: 0,
-            strength,
-        };
         if let Some(open) = self.dark.take() {
-            open.ends(Kind::Dark, measured(open.began_ms, open.strength()), reports);
+            open.stops(Kind::Dark, reports);
         }
-        if let Some((open, worst)) = self.seal.take() {
-            open.ends(Kind::Seal, measured(open.began_ms, of_seal(worst)), reports);
+        if let Some((open, _)) = self.seal.take() {
+            open.stops(Kind::Seal, reports);
         }
         if let Some(open) = self.overdue.take() {
             self.end_overdue(open, at_ms, reports);
@@ -253,9 +256,9 @@ impl Trip {
     }
 
     fn end_dwell(&mut self, reports: &mut Reports<'_>) {
-        let Some(open) = self.dwell.take() else { return };
-        let (until_ms, away_m) = (self.stay_until_ms, self.seen.away_m);
-        open.ends(Kind::Dwell, Measured { until_ms, away_m, outside_ms: 0, strength: open.strength() }, reports);
+        if let Some(open) = self.dwell.take() {
+            open.stops(Kind::Dwell, reports);
+        }
     }
 
     fn zone<'a>(&self, corridor: &'a Corridor) -> Option<&'a Zone> {

@@ -15,10 +15,11 @@ const MATERIAL: f64 = 0.05;
 pub(crate) struct Open {
     pub(crate) began_ms: i64,
     reported: Option<f64>,
+    latest: Measured,
 }
 
 /// What an event measures at a time.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) until_ms: i64,
     pub(crate) away_m: f64,
@@ -35,16 +36,12 @@ pub(crate) struct Reports<'a> {
 
 impl Open {
     pub(crate) fn at(began_ms: i64) -> Self {
-        Self { began_ms, reported: None }
-    }
-
-    /// The strength last reported.
-    pub(crate) fn strength(&self) -> f64 {
-        self.reported.unwrap_or(0.0)
+        Self { began_ms, reported: None, latest: Measured::default() }
     }
 
     /// Reports an event that goes on, unless it is much as it was reported before.
     pub(crate) fn goes_on(&mut self, kind: Kind, measured: Measured, reports: &mut Reports<'_>) {
+        self.latest = measured;
         if self.reported.is_none_or(|reported| measured.strength >= reported + MATERIAL) {
             self.reported = Some(measured.strength);
             reports.push(kind, self.began_ms, None, measured);
@@ -54,6 +51,11 @@ impl Open {
     /// Reports the end, which is `measured.until_ms`.
     pub(crate) fn ends(self, kind: Kind, measured: Measured, reports: &mut Reports<'_>) {
         reports.push(kind, self.began_ms, Some(measured.until_ms), measured);
+    }
+
+    /// Reports the end, which is where it was measured last.
+    pub(crate) fn stops(self, kind: Kind, reports: &mut Reports<'_>) {
+        self.ends(kind, self.latest, reports);
     }
 
     /// Takes back what turned out not to have been.

@@ -12,6 +12,9 @@ use super::{
 /// 1 June 2026, 00:00 UTC.
 pub(crate) const START_MS: i64 = 1_780_272_000_000;
 
+/// How long a receiver reports after the truck has stopped.
+const PARKING_S: u64 = 240;
+
 /// A stop on the way.
 #[derive(Clone, Copy)]
 pub(crate) struct Halt {
@@ -19,7 +22,7 @@ pub(crate) struct Halt {
     pub(crate) lasts_s: u64,
     /// Where the truck stands, to the right of the path.
     pub(crate) right_m: f64,
-    /// Whether the receiver is off meanwhile.
+    /// Whether the receiver goes off once the truck is parked.
     pub(crate) silent: bool,
 }
 
@@ -54,7 +57,8 @@ impl Drive<'_> {
             if let Some(halt) = halts.next_if(|halt| halt.along_m <= along_m) {
                 let place = self.route.at(along_m, halt.right_m);
                 let here = (second..second + halt.lasts_s).filter(|second| second.is_multiple_of(interval_s));
-                truth.extend(here.map(|second| Truth { second, place, silent: halt.silent }));
+                let off_from = second + PARKING_S;
+                truth.extend(here.map(|second| Truth { second, place, silent: halt.silent && second > off_from }));
                 second += halt.lasts_s;
             }
             if second % 600 == 0 {
