@@ -71,8 +71,7 @@ mod tests {
     fn fix(second: i64, north_m: f64) -> Fix {
         let latitude = (north_m / EARTH_RADIUS_M).to_degrees();
         let accuracy_m = Some(10.0);
-        let point =
-            Point { at_ms: second * 1_000, latitude, longitude: 0.0, speed_mps: None, accuracy_m, seal: None };
+        let point = Point { at_ms: second * 1_000, latitude, longitude: 0.0, speed_mps: None, accuracy_m, seal: None };
         Fix::of(&point).unwrap()
     }
 

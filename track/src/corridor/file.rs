@@ -145,11 +145,7 @@ fn assemble(features: Vec<Feature>) -> Result<Corridor, CorridorError> {
     }
 }
 
-fn corridor(
-    geometry: Geometry,
-    properties: Map<String, Value>,
-    zones: Vec<Zone>,
-) -> Result<Corridor, CorridorError> {
+fn corridor(geometry: Geometry, properties: Map<String, Value>, zones: Vec<Zone>) -> Result<Corridor, CorridorError> {
     let properties: CorridorProperties = known("the corridor", properties, CORRIDOR_PROPERTIES)?;
     let usable = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
     let name = properties.name;

@@ -27,14 +27,7 @@ pub(crate) struct Excursion {
 
 impl Excursion {
     /// Takes a fix in, which follows `before` and lies `away_m` from the nearest edge.
-    pub(crate) fn update(
-        &mut self,
-        before: &Seen,
-        fix: &Fix,
-        away_m: f64,
-        speaks_ms: i64,
-        reports: &mut Reports<'_>,
-    ) {
+    pub(crate) fn update(&mut self, before: &Seen, fix: &Fix, away_m: f64, speaks_ms: i64, reports: &mut Reports<'_>) {
         let crossed_ms = crossed_ms(before, fix.at_ms, away_m);
         let held_m = before.away_m.min(away_m);
         let Some(mut open) = self.open else {

@@ -173,12 +173,8 @@ impl Trip {
         let Some(seal) = fix.seal else { return };
         let zone = location.zone.and_then(|index| corridor.zones.get(index));
         let is_lawful = seal == Seal::Intact || zone.is_some_and(|zone| zone.seal_may_open);
-        let measured = |seal| Measured {
-            until_ms: fix.at_ms,
-            away_m: location.away_m,
-            outside_ms: 0,
-            strength: of_seal(seal),
-        };
+        let measured =
+            |seal| Measured { until_ms: fix.at_ms, away_m: location.away_m, outside_ms: 0, strength: of_seal(seal) };
         match self.seal.take() {
             Some((open, worst)) if seal == Seal::Intact => open.ends(Kind::Seal, measured(worst), reports),
             None if is_lawful => {}

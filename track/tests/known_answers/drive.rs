@@ -51,7 +51,8 @@ impl Drive<'_> {
     pub(crate) fn truth(&self, interval_s: u64) -> Vec<Truth> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         let mut halts = self.halts.iter().copied().peekable();
-        let (mut along_m, mut second, mut speed_mps, mut aside_m, mut goal_m) = (self.from_m, 0, self.mean_mps, 0.0, 0.0);
+        let (mut along_m, mut second, mut speed_mps, mut aside_m, mut goal_m) =
+            (self.from_m, 0, self.mean_mps, 0.0, 0.0);
         let mut truth = Vec::new();
         while along_m < self.to_m {
             if let Some(halt) = halts.next_if(|halt| halt.along_m <= along_m) {
