@@ -14,6 +14,7 @@ pub mod event;
 pub mod geometry;
 pub mod noise;
 mod order;
+pub mod picture;
 mod plausible;
 pub mod point;
 mod stay;

@@ -9,12 +9,14 @@ mod findings;
 mod geometry;
 mod moment;
 mod set;
+pub(crate) mod words;
 
 use serde::{Deserialize, Serialize};
 
 pub use error::CorridorError;
 pub use findings::Finding;
 pub use set::{CORRIDORS_MAX, Corridors};
+pub use words::Fact;
 
 use crate::geometry::{Area, Line, Place};
 

@@ -63,6 +63,9 @@ impl Mul<f64> for Vector {
 pub struct Place(Vector);
 
 impl Place {
+    /// Where all meridians meet in the north.
+    pub(crate) const NORTH_POLE: Self = Self(Vector { x: 0.0, y: 0.0, z: 1.0 });
+
     /// The place at a latitude and longitude in degrees; none unless both are finite and in range.
     pub fn at(latitude: f64, longitude: f64) -> Option<Self> {
         // A comparison with NaN is false, so NaN is out of range too.
@@ -101,8 +104,7 @@ impl Place {
     /// Two unit vectors along the surface, at right angles to each other: east and north, or any other
     /// two at a pole.
     pub(crate) fn tangents(self) -> (Vector, Vector) {
-        let pole = Vector { x: 0.0, y: 0.0, z: 1.0 };
-        let east = pole.cross(self.0).unit().unwrap_or(Vector { x: 0.0, y: 1.0, z: 0.0 });
+        let east = Self::NORTH_POLE.0.cross(self.0).unit().unwrap_or(Vector { x: 0.0, y: 1.0, z: 0.0 });
         (east, self.0.cross(east))
     }
 }
