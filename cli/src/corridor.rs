@@ -80,12 +80,18 @@ fn print(path: &Path, corridor: &Corridor) {
         println!("{}", terminal::line(&corridor.description));
     }
     let facts = corridor.facts();
-    print_table(&["", "what it says"], facts.into_iter().map(|fact| vec![fact.about.to_owned(), fact.says]).collect());
+    print_table(
+        &["about", "what it says"],
+        facts.into_iter().map(|fact| vec![fact.about.to_owned(), fact.says]).collect(),
+    );
     let findings = corridor.findings();
     for Finding { kind, sentence } in &findings {
         println!("{}", terminal::line(&format!("look at this  {sentence}  [{kind}]")));
     }
-    println!("It can be used; {} to look at.", findings.len());
+    match findings.len() {
+        0 => println!("It can be used as it is."),
+        count => println!("It can be used; things to look at: {count}."),
+    }
 }
 
 fn object(path: &Path, corridor: &Corridor) -> Value {
@@ -111,4 +117,27 @@ fn read(path: &Path) -> Result<String, Failure> {
 
 fn refused(path: &Path, error: &CorridorError) -> Failure {
     Failure::input(error.reason(), format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_of(files: &[&Path], svg: Option<PathBuf>) -> Result<(), Failure> {
+        let files = files.iter().map(|path| path.to_path_buf()).collect();
+        check(&Check { files, svg, json: false })
+    }
+
+    #[test]
+    fn the_own_corridor_is_drawn_and_is_no_second_version_of_itself() {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/corridors/laredo-detroit.geojson");
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("own.svg");
+        check_of(&[&own], Some(out.clone())).unwrap();
+        assert!(std::fs::read_to_string(&out).unwrap().contains("laredo-detroit"));
+        let twice = format!("{:?}", check_of(&[&own, &own], None).unwrap_err());
+        assert!(twice.contains("validity_overlaps"), "{twice}");
+        let drawn_twice = format!("{:?}", check_of(&[&own, &own], Some(out)).unwrap_err());
+        assert!(drawn_twice.contains("one_corridor_only"), "{drawn_twice}");
+    }
 }

@@ -169,7 +169,7 @@ fn grid_line(canvas: &mut Canvas, projection: &Projection, line: &[Degrees], is_
         let (from, to) = (pair[0], pair[1]);
         let (start, end) = if is_parallel { (from.0, to.0) } else { (from.1, to.1) };
         let share = -start / (end - start);
-        (0.0..1.0).contains(&share).then(|| (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1)))
+        (0.0..1.0).contains(&share).then_some((from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1)))
     });
     let style = format!("font-size=\"10\" fill=\"{QUIET}\"");
     match crossing {
