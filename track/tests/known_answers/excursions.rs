@@ -99,8 +99,9 @@ fn every_excursion_is_found_and_nothing_else() {
             if outside.ended_ms - outside.began_ms < 300_000 || outside.away_m < 2_000.0 {
                 continue;
             }
-            // Two that lie close together may be told as one.
-            let joined = |pair: &[Outside]| pair[1].began_ms - pair[0].ended_ms < 60_000 + 2_000 * interval_s as i64;
+            // Two that lie close together may be told as one: a minute inside must be proved, and it proves
+            // little where the truck keeps near the edge.
+            let joined = |pair: &[Outside]| pair[1].began_ms - pair[0].ended_ms < 120_000 + 2_000 * interval_s as i64;
             let begins = (0..=index).rev().take_while(|&first| truth[first..=index].windows(2).all(joined));
             let ends = (index..truth.len()).take_while(|&last| truth[index..=last].windows(2).all(joined));
             let (begins, ends): (Vec<usize>, Vec<usize>) = (begins.collect(), ends.collect());
