@@ -15,7 +15,8 @@
 //!
 //! **When it is enough.** Evidence is summed by Page's rule (E. S. Page, *Continuous inspection schemes*, Biometrika
 //! 41, 1954): `S ← max(0, S + e)`. A change is certain at **S = 60 s**, so never by fewer than two fixes whose errors
-//! are independent, and it began where S last rose from 0. Two in a row beyond 4 σ come by chance once in 10⁹: on a
+//! are independent, and it began where S last rose from 0. Two in a row beyond 4 σ come by chance once in 10⁹ if
+//! errors are normal, and the floor above leaves room for those that are not: on a
 //! trip of sixty hours that keeps exactly to the edge, one false excursion in 100,000 trips. A single wild fix,
 //! of whatever size, gives 30 s and is forgotten after as much time on the right side.
 //!

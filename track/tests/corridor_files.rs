@@ -74,6 +74,10 @@ fn one_feature_alone_is_a_corridor_with_much_to_look_at() {
     let parts = json!([[[-99.5, 27.5], [-99.0, 28.4]], [[-98.9, 28.5], [-98.5, 29.4]]]);
     let findings = Corridor::parse(&of(&[shaped(route(), "MultiLineString", parts)])).unwrap().findings();
     assert!(findings.iter().any(|finding| finding.kind == "gap"), "{findings:?}");
+    // A way round that branches off and comes back is no gap.
+    let parts = json!([[[-99.5, 27.5], [-99.0, 28.4], [-98.5, 29.4]], [[-99.0, 28.4], [-98.6, 28.6], [-98.5, 29.4]]]);
+    let findings = Corridor::parse(&of(&[shaped(route(), "MultiLineString", parts)])).unwrap().findings();
+    assert!(!findings.iter().any(|finding| finding.kind == "gap"), "{findings:?}");
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! What is not wrong with a corridor and yet most likely not meant.
 
-use super::{Corridor, Role};
+use super::{Corridor, Degrees, Role};
+use crate::geometry::{Line, Place};
+
+/// Parts of a line whose beginnings are looked at: who has more did not draw them by hand.
+const PARTS_CHECKED: usize = 100;
 
 /// Something that the author of a corridor should look at.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -40,14 +44,22 @@ impl Corridor {
                 find("zone_apart", sentence);
             }
         }
-        for pair in self.outline.windows(2) {
-            let (Some(&end), Some(&start)) = (pair[0].last(), pair[1].first()) else { continue };
-            let place = |(latitude, longitude)| crate::geometry::Place::at(latitude, longitude);
-            let gap_m = place(end).zip(place(start)).map_or(0.0, |(end, start)| end.distance_m(start));
-            if gap_m > 2.0 * self.half_width_m {
-                find("gap", format!("Two parts of the line are {:.1} km apart.", gap_m / 1_000.0));
-            }
+        for gap_m in self.gaps_m() {
+            find("gap", format!("A part of the line begins {:.1} km away from those before it.", gap_m / 1_000.0));
         }
         findings
+    }
+
+    /// How far parts begin from all parts before them, where that is more than the corridor is wide. A part may
+    /// go on from another's end, or branch off from its middle.
+    fn gaps_m(&self) -> Vec<f64> {
+        let place = |&(latitude, longitude): &Degrees| Place::at(latitude, longitude);
+        let parts: Vec<Vec<Place>> = self.outline.iter().map(|part| part.iter().filter_map(place).collect()).collect();
+        let gap_m = |index: usize| {
+            let start = *parts.get(index)?.first()?;
+            Some(Line::new(parts.get(..index)?)?.nearest(start, 0, f64::INFINITY)?.distance_m)
+        };
+        let is_gap = |gap_m: &f64| *gap_m > 2.0 * self.half_width_m;
+        (1..parts.len().min(PARTS_CHECKED)).filter_map(gap_m).filter(is_gap).collect()
     }
 }

@@ -133,7 +133,7 @@ fn names(canvas: &mut Canvas, projection: &Projection, corridor: &Corridor) {
 
 fn graticule(canvas: &mut Canvas, projection: &Projection) {
     let ((south, north), (west, east)) = projection.extent();
-    let step = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0]
+    let step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0]
         .into_iter()
         .find(|step| (north - south).max(east - west) / step <= 8.0)
         .unwrap_or(45.0);
@@ -142,7 +142,7 @@ fn graticule(canvas: &mut Canvas, projection: &Projection) {
         (first..=last).map(move |number| f64::from(number) * step)
     };
     let between = |from: f64, to: f64| (0..=40).map(move |part| from + (to - from) * f64::from(part) / 40.0);
-    let decimals = usize::from(step < 1.0);
+    let decimals = usize::from(step < 1.0) + usize::from(step < 0.1);
     for latitude in multiples(south, north).filter(|latitude| latitude.abs() < 90.0) {
         let line: Vec<Degrees> = between(west - step, east + step).map(|longitude| (latitude, longitude)).collect();
         let hemisphere = if latitude < 0.0 { 'S' } else { 'N' };
