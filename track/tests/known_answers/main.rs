@@ -2,8 +2,8 @@
 //!
 //! The corridor is chained from the interstates of the Travel Mapping project, the noise is that of the car of Newson
 //! and Krumm's *Hidden Markov map matching through noise and sparseness* (ACM GIS 2009). Where these data are
-//! absent, the tests say so and end. No parameter of the tracker was chosen by them; the second half of the
-//! car's record is replayed here alone.
+//! absent, the tests say so and end. No value of the tracker was estimated from them; what is replayed is the second
+//! half of the car's record, the first is for trying things.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod clean;
