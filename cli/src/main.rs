@@ -8,6 +8,7 @@ mod bench;
 mod budgets;
 mod catalog;
 mod certs;
+mod corridor;
 mod demo;
 mod desk;
 mod disclosures;
@@ -68,6 +69,8 @@ enum Command {
     Sample(generate::Arguments),
     /// Make, renew and revoke development certificates.
     Certs(certs::Arguments),
+    /// Check and draw corridors: the routes that transport in bond must keep to.
+    Corridor(corridor::Arguments),
     /// Check, explain, rehearse and sign a policy.
     Policy(Box<policy::Arguments>),
     /// Read, report on and check audit logs.
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
             Command::Disclosures(arguments) => disclosures::run(*arguments).await,
             Command::Sample(arguments) => generate::run(&arguments),
             Command::Certs(arguments) => certs::run(&arguments),
+            Command::Corridor(arguments) => corridor::run(&arguments),
             Command::Policy(arguments) => policy::run(&arguments),
             Command::Audit(arguments) => audit::run(*arguments).await,
             Command::Epoch(arguments) => epoch::run(arguments).await,
