@@ -33,6 +33,7 @@ mod node;
 mod operate;
 mod patterns;
 mod period;
+pub mod positions;
 pub mod pseudonym;
 mod receipt;
 mod resolve;

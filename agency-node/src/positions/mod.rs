@@ -1,0 +1,38 @@
+//! The positions that partners send to this node: durable before they are acknowledged, each once.
+//!
+//! # From a batch to a follower
+//!
+//! ```text
+//! append ─► queue ─► writer ─► journal, one fdatasync a group ─► acknowledged ─► subscriptions
+//! ```
+//!
+//! Batches of a stream are numbered from 1 without a gap. A number that was taken before is acknowledged again
+//! and not kept again, so a sender that lost an acknowledgement repeats the batch. All batches have one order,
+//! and a *place* in it that a follower can remember.
+//!
+//! # What it never does
+//!
+//! It never acknowledges what is not durable, never takes anything after a write that failed, never drops bytes
+//! that an acknowledged batch may be in, and never judges a position: that was done before. It holds no
+//! identifier but the partners' names of their devices, and tells none of them in an error or a log.
+
+mod batch;
+mod cursor;
+mod error;
+#[cfg(test)]
+mod fixtures;
+mod journal;
+mod quarantine;
+mod segment;
+mod settings;
+mod store;
+mod streams;
+mod subscription;
+mod writer;
+
+pub use batch::{BATCH_LIMIT_BYTES, BATCH_LIMIT_POINTS, Batch, Placed};
+pub use error::StoreError;
+pub use quarantine::Quarantined;
+pub use settings::Settings;
+pub use store::Store;
+pub use subscription::Subscription;
