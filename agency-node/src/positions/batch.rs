@@ -50,7 +50,7 @@ impl Batch {
     /// # Errors
     /// When a name, a position or the size is not what the store holds.
     pub(super) fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        if !is_device(&self.feed) || !is_device(&self.stream) {
+        if !is_name(&self.feed) || !is_name(&self.stream) {
             return Err(StoreError::Name);
         }
         if self.positions.len() + self.refused.len() > BATCH_LIMIT_POINTS {
@@ -62,6 +62,11 @@ impl Batch {
         let bytes = Group { streams: Vec::new(), batches: vec![StoredBatch::from(self)] }.encode_to_vec();
         if bytes.len() > BATCH_LIMIT_BYTES { Err(StoreError::TooLarge) } else { Ok(bytes) }
     }
+}
+
+/// Whether a feed or a stream may be named like this; names of feeds are also names of directories.
+pub(super) fn is_name(name: &str) -> bool {
+    is_device(name) && !name.starts_with('.')
 }
 
 /// Whether a position can be written down and found again; whether it is plausible others have judged.
@@ -256,6 +261,7 @@ mod tests {
             batch.encode().unwrap_err()
         };
         assert_eq!(with(|batch| batch.feed = "../up".to_owned()), StoreError::Name);
+        assert_eq!(with(|batch| batch.feed = "..".to_owned()), StoreError::Name);
         assert_eq!(with(|batch| batch.stream = String::new()), StoreError::Name);
         assert_eq!(with(|batch| batch.positions[0].at_ms = -1), StoreError::Position);
         assert_eq!(with(|batch| batch.positions[0].at_ms = AT_LIMIT_MS), StoreError::Position);

@@ -42,7 +42,9 @@ pub enum StoreError {
     #[error("this feed has too many streams; go on with one that there is, or wait until idle ones are forgotten")]
     TooManyStreams,
     /// A feed or a stream has no name that can be kept.
-    #[error("feeds and streams are named by 1 to 64 letters, digits and `-`, `_`, `.`, `:`; choose such a name")]
+    #[error(
+        "feeds and streams are named by 1 to 64 letters, digits and `-`, `_`, `.`, `:`, not `.` at first; choose such a name"
+    )]
     Name,
     /// A position was not judged before it came here.
     #[error("a position is out of range; leave it out or correct it")]
@@ -50,6 +52,9 @@ pub enum StoreError {
     /// More waits for the table than may wait.
     #[error("the node has not yet settled what came before; send the batch again in a few seconds")]
     Full,
+    /// Another program wrote the next version of the table; what was to be done is done again on that.
+    #[error("another program has written to the table of positions; nothing is lost, the work is done again")]
+    Overtaken,
     /// The place that a follower remembers is no longer in the journal.
     #[error("batches before {first} have left the journal; read the table up to there and go on from {first}")]
     PlaceGone {

@@ -13,7 +13,7 @@ pub(super) const MIDNIGHT_MS: i64 = 1_795_478_400_000;
 
 pub(super) fn position(number: i64) -> Position {
     Position {
-        device: format!("truck-{}", number % 10),
+        device: format!("truck-{}", number.rem_euclid(10)),
         at_ms: MIDNIGHT_MS + number * 1000,
         latitude: 27.5 + number as f64 / 1e4,
         longitude: -99.5,

@@ -1,7 +1,7 @@
 //! The handle of an open store.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::File,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -11,24 +11,27 @@ use std::{
     thread::JoinHandle,
 };
 
-use prost::Message;
 use sallyport_feed::{Position, RefusedPoint};
 use sallyport_trust::{clock::Clock, error::Refusal};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
     Settings,
-    batch::Batch,
+    batch::{Batch, is_name},
+    cursor::Cursor,
     error::StoreError,
-    journal::{encode_frame, read_tail, segment_name, segments},
-    quarantine::{self, Quarantined},
+    keeper::{Job, Keeper},
+    quarantine::{Quarantine, Quarantined, Wanted},
+    recovery::{bytes_of, fits, lock, recover},
     segment::{SegmentFile, SegmentStorage},
-    streams::Streams,
     subscription::Subscription,
+    table::{Snapshot, Table},
     writer::{Append, Shared, Writer},
 };
 use crate::disk;
 
+const JOURNAL: &str = "journal";
+const TABLE: &str = "table";
 /// Batches waiting for the disk hold at most this many bytes; then senders wait their turn.
 const QUEUE_LIMIT_BYTES: usize = 8 * 1024 * 1024;
 /// Length at which a segment of the journal is followed by a new one.
@@ -48,7 +51,10 @@ struct Inner {
     queue: Arc<Semaphore>,
     clock: Clock,
     shared: Arc<Shared>,
-    journal: PathBuf,
+    keeper: Option<Sender<Job>>,
+    newest: Arc<Mutex<Arc<Snapshot>>>,
+    quarantine: Quarantine,
+    directory: PathBuf,
     threads: Vec<JoinHandle<()>>,
     /// Released, as the last field, when the threads have ended.
     _lock: File,
@@ -72,30 +78,61 @@ impl Store {
         storage: impl FnOnce(SegmentFile) -> S,
     ) -> Result<Self, StoreError> {
         settings.check()?;
-        let journal = directory.join("journal");
+        let journal = directory.join(JOURNAL);
         disk::create_directory(&journal).map_err(|error| StoreError::files(&journal, &error))?;
         let lock = lock(directory)?;
         let recovered = recover(&journal)?;
+        let table = Table::open(&directory.join(TABLE), settings, clock.now_ms())?;
+        fits(&table, &journal, recovered.end)?;
+        let newest = Arc::new(Mutex::new(Arc::new(table.snapshot().clone())));
+        let quarantine =
+            Quarantine { directory: directory.join("quarantine"), limit_bytes: settings.quarantine_bytes() };
         let shared = Arc::new(Shared {
             failure: OnceLock::new(),
             durable_streams: Mutex::new(recovered.streams()),
             durable: watch::Sender::new(recovered.end),
             journal_bytes: AtomicU64::new(bytes_of(&journal)?),
         });
+        let (jobs, asked) = mpsc::channel();
         let writer = Writer {
             storage: storage(recovered.file),
             shared: shared.clone(),
             clock: clock.clone(),
+            keeper: jobs.clone(),
             streams: recovered.streams,
             next: recovered.end,
             segment_bytes: recovered.segment_bytes,
             segment_limit_bytes,
             journal_limit_bytes: settings.journal_limit_bytes(),
         };
+        let keeper = Keeper {
+            journal,
+            table,
+            quarantine: quarantine.clone(),
+            shared: shared.clone(),
+            newest: newest.clone(),
+            clock: clock.clone(),
+            pace: settings.pace(),
+            history_bytes: settings.history_bytes(),
+            cleaned_ms: i64::MIN,
+        };
         let (appends, appended) = mpsc::channel();
-        let threads = vec![spawn("positions-writer", move || writer.run(&appended))?];
-        let queue = Arc::new(Semaphore::new(QUEUE_LIMIT_BYTES));
-        let inner = Inner { appends: Some(appends), queue, clock, shared, journal, threads, _lock: lock };
+        let threads = vec![
+            spawn("positions-writer", move || writer.run(&appended))?,
+            spawn("positions-keeper", move || keeper.run(&asked))?,
+        ];
+        let inner = Inner {
+            appends: Some(appends),
+            queue: Arc::new(Semaphore::new(QUEUE_LIMIT_BYTES)),
+            clock,
+            shared,
+            keeper: Some(jobs),
+            newest,
+            quarantine,
+            directory: directory.to_owned(),
+            threads,
+            _lock: lock,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -128,7 +165,7 @@ impl Store {
     /// Durable batches in their order, from a place on; a follower remembers the place after the last batch it
     /// has done with.
     pub fn subscribe(&self, from: u64) -> Subscription {
-        Subscription::new(&self.inner.journal, from, self.inner.shared.durable.subscribe())
+        Subscription::new(&self.inner.journal(), from, self.inner.shared.durable.subscribe())
     }
 
     /// Refused points of a feed with numbers above `after`, oldest first, `limit` at most.
@@ -136,11 +173,38 @@ impl Store {
     /// # Errors
     /// When the files cannot be read.
     pub async fn quarantine(&self, feed: &str, after: u64, limit: usize) -> Result<Vec<Quarantined>, Refusal> {
-        let (journal, feed) = (self.inner.journal.clone(), feed.to_owned());
-        let end = *self.inner.shared.durable.borrow();
-        let reading = tokio::task::spawn_blocking(move || quarantine::read(&journal, end, &feed, after, limit));
+        if !is_name(feed) {
+            return Err(StoreError::Name.into());
+        }
+        let wanted = Wanted { feed: feed.to_owned(), after, limit };
+        let (files, end) = (self.inner.quarantine.clone(), *self.inner.shared.durable.borrow());
+        let journal = Cursor::new(&self.inner.journal(), self.inner.newest().settled());
+        let reading = tokio::task::spawn_blocking(move || files.read(journal, end, &wanted));
         let read = reading.await.map_err(|error| Refusal::internal("positions_failed", &error))?;
         Ok(read?)
+    }
+
+    /// The table's directory, for programs that read Delta Lake tables.
+    pub fn table(&self) -> PathBuf {
+        self.inner.directory.join(TABLE)
+    }
+
+    /// The Parquet files of the table's newest version. They stay for [`Settings::safe_hours`] after they have
+    /// left the table.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.inner.newest().paths().map(|path| self.table().join(path)).collect()
+    }
+
+    /// Waits until everything acknowledged so far is in the table.
+    ///
+    /// # Errors
+    /// When the table cannot be written; nothing is lost then, and the store tries again by itself.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        let stopped = || StoreError::Unwritable("the thread of the table has stopped".to_owned());
+        let (reply, answer) = oneshot::channel();
+        let keeper = self.inner.keeper.as_ref().ok_or_else(stopped)?;
+        keeper.send(Job::Settle(reply)).map_err(|_| stopped())?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
     /// Whether the store takes batches; for a readiness check.
@@ -153,6 +217,14 @@ impl Store {
 }
 
 impl Inner {
+    fn journal(&self) -> PathBuf {
+        self.directory.join(JOURNAL)
+    }
+
+    fn newest(&self) -> Arc<Snapshot> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn append(&self, batch: &Batch) -> Result<(), StoreError> {
         self.shared.check()?;
         let bytes = batch.encode()?;
@@ -170,8 +242,9 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The writer ends when nobody can send any more.
+        // The writer ends when nobody can send any more, and then the keeper.
         self.appends = None;
+        self.keeper = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the position store ended by a panic");
@@ -183,64 +256,6 @@ impl Drop for Inner {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Store({} batches)", *self.inner.shared.durable.borrow())
-    }
-}
-
-/// A journal ready to be written.
-struct Recovered {
-    file: SegmentFile,
-    streams: Streams,
-    segment_bytes: u64,
-    end: u64,
-}
-
-impl Recovered {
-    fn streams(&self) -> Streams {
-        let mut streams = Streams::default();
-        streams.read(&self.streams.to_group());
-        streams
-    }
-}
-
-fn recover(journal: &Path) -> Result<Recovered, StoreError> {
-    let mut streams = Streams::default();
-    let (first, bytes, end) = match read_tail(journal)? {
-        Some(tail) if tail.groups.is_empty() => {
-            return Err(StoreError::Damaged(format!("segment {} of the journal is empty", tail.first)));
-        }
-        Some(tail) => {
-            if tail.torn_bytes > 0 {
-                tracing::warn!(
-                    bytes = tail.torn_bytes,
-                    "positions had a torn end that belongs to no acknowledged batch; dropped"
-                );
-            }
-            tail.groups.iter().for_each(|group| streams.read(group));
-            (tail.first, tail.bytes, tail.end)
-        }
-        None => (0, encode_frame(0, &streams.to_group().encode_to_vec()), 0),
-    };
-    let file = SegmentFile::rewrite(journal, first, &bytes).map_err(|error| StoreError::files(journal, &error))?;
-    Ok(Recovered { file, streams, segment_bytes: bytes.len() as u64, end })
-}
-
-/// Length of all segments.
-fn bytes_of(journal: &Path) -> Result<u64, StoreError> {
-    let length = |first| {
-        let path = journal.join(segment_name(first));
-        fs::metadata(&path).map(|file| file.len()).map_err(|error| StoreError::files(&path, &error))
-    };
-    segments(journal)?.into_iter().map(length).sum()
-}
-
-fn lock(directory: &Path) -> Result<File, StoreError> {
-    let path = directory.join("lock");
-    let open = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = open.map_err(|error| StoreError::files(&path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(directory.display().to_string())),
-        Err(TryLockError::Error(error)) => Err(StoreError::files(&path, &error)),
     }
 }
 

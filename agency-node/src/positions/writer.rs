@@ -9,7 +9,7 @@ use std::{
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::Receiver,
+        mpsc::{Receiver, Sender},
     },
 };
 
@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use super::{
     error::StoreError,
     journal::encode_frame,
+    keeper::Job,
     segment::SegmentStorage,
     streams::{Admission, StreamName, Streams},
 };
@@ -62,6 +63,7 @@ pub(super) struct Writer<S> {
     pub(super) storage: S,
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Clock,
+    pub(super) keeper: Sender<Job>,
     /// Streams with everything that was admitted.
     pub(super) streams: Streams,
     /// Place of the next batch.
@@ -138,6 +140,8 @@ impl<S: SegmentStorage> Writer<S> {
         self.storage.begin(self.next, &head)?;
         self.segment_bytes = 0;
         self.count(head.len());
+        // Without its keeper a journal fills up, and then refuses.
+        let _ = self.keeper.send(Job::Wake);
         Ok(())
     }
 

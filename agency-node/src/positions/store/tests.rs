@@ -1,7 +1,7 @@
 //! What the store promises, with the disk that it promises it on.
 
 use std::{
-    io,
+    fs, io,
     path::Path,
     sync::{
         Arc,
@@ -13,6 +13,7 @@ use sallyport_feed::Reason;
 use sallyport_trust::error::Kind;
 
 use super::super::fixtures::{batch, clock, open, position};
+use super::super::journal::{segment_name, segments};
 use super::*;
 
 async fn append(store: &Store, stream: &str, sequence: u64) -> Result<(), Refusal> {
@@ -233,7 +234,7 @@ async fn a_follower_goes_on_from_a_remembered_place_over_segments_and_restarts()
     let (placed, appended) = tokio::join!(follower.next(), append(&store, "a", 6));
     appended.unwrap();
     assert_eq!(placed.unwrap().unwrap().place, 5);
-    // What has left the journal is told.
+    // What has left the journal is told; the table keeps it.
     let journal = directory.path().join("journal");
     fs::remove_file(journal.join(segment_name(0))).unwrap();
     let gone = store.subscribe(0).next().await.unwrap_err();
