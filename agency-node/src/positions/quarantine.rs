@@ -153,3 +153,33 @@ fn read_file(path: &Path, mut each: impl FnMut(Quarantined) -> bool) -> io::Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use sallyport_feed::Reason;
+
+    use super::{super::fixtures::position, *};
+
+    #[test]
+    fn of_each_feed_the_newest_are_kept_and_a_repetition_replaces() {
+        let directory = tempfile::tempdir().unwrap();
+        let quarantine = Quarantine { directory: directory.path().to_owned(), limit_bytes: 2_000 };
+        let keep = |feed: &str, place: u64| {
+            let point = RefusedPoint::new(0, Reason::InFuture, &position(1));
+            let number = first_number(place);
+            let point = Quarantined { number, received_ms: 0, stream: "s".to_owned(), sequence: place, point };
+            quarantine.keep(feed, place, &[point]).unwrap();
+        };
+        (0..50).for_each(|place| keep("loud", place));
+        keep("quiet", 50);
+        keep("quiet", 50);
+        let read = |feed: &str| {
+            let wanted = Wanted { feed: feed.to_owned(), after: 0, limit: usize::MAX };
+            let found = quarantine.read(Cursor::new(directory.path(), 51), 51, &wanted).unwrap();
+            found.into_iter().map(|point| point.sequence).collect::<Vec<_>>()
+        };
+        assert_eq!(read("quiet"), [50]);
+        let loud = read("loud");
+        assert!((5..15).contains(&loud.len()) && *loud.last().unwrap() == 49 && loud.is_sorted(), "{loud:?}");
+    }
+}

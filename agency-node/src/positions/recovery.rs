@@ -21,6 +21,7 @@ use super::{
 pub(super) struct Recovered {
     pub(super) file: SegmentFile,
     pub(super) streams: Streams,
+    pub(super) segment_first: u64,
     pub(super) segment_bytes: u64,
     pub(super) end: u64,
 }
@@ -54,7 +55,7 @@ pub(super) fn recover(journal: &Path) -> Result<Recovered, StoreError> {
         None => (0, encode_frame(0, &streams.to_group().encode_to_vec()), 0),
     };
     let file = SegmentFile::rewrite(journal, first, &bytes).map_err(|error| StoreError::files(journal, &error))?;
-    Ok(Recovered { file, streams, segment_bytes: bytes.len() as u64, end })
+    Ok(Recovered { file, streams, segment_first: first, segment_bytes: bytes.len() as u64, end })
 }
 
 /// Compares how far the table has settled with what the journal holds.

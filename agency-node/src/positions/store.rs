@@ -45,6 +45,14 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
+/// Lengths in the journal.
+pub(super) struct Sizes {
+    /// At which a segment is followed by a new one.
+    segment_bytes: u64,
+    /// That are kept after they were settled.
+    history_bytes: u64,
+}
+
 struct Inner {
     /// `None` only while the store is being closed.
     appends: Option<Sender<Append>>,
@@ -67,14 +75,15 @@ impl Store {
     /// # Errors
     /// When the directory cannot be used, is in use, or does not hold what was acknowledged.
     pub fn open(directory: &Path, settings: Settings, clock: Clock) -> Result<Self, StoreError> {
-        Self::start(directory, &settings, clock, SEGMENT_LIMIT_BYTES, |file| file)
+        let sizes = Sizes { segment_bytes: SEGMENT_LIMIT_BYTES, history_bytes: settings.history_bytes() };
+        Self::start(directory, &settings, clock, sizes, |file| file)
     }
 
     pub(super) fn start<S: SegmentStorage>(
         directory: &Path,
         settings: &Settings,
         clock: Clock,
-        segment_limit_bytes: u64,
+        sizes: Sizes,
         storage: impl FnOnce(SegmentFile) -> S,
     ) -> Result<Self, StoreError> {
         settings.check()?;
@@ -101,8 +110,9 @@ impl Store {
             keeper: jobs.clone(),
             streams: recovered.streams,
             next: recovered.end,
+            segment_first: recovered.segment_first,
             segment_bytes: recovered.segment_bytes,
-            segment_limit_bytes,
+            segment_limit_bytes: sizes.segment_bytes,
             journal_limit_bytes: settings.journal_limit_bytes(),
         };
         let keeper = Keeper {
@@ -113,7 +123,7 @@ impl Store {
             newest: newest.clone(),
             clock: clock.clone(),
             pace: settings.pace(),
-            history_bytes: settings.history_bytes(),
+            history_bytes: sizes.history_bytes,
             cleaned_ms: i64::MIN,
         };
         let (appends, appended) = mpsc::channel();

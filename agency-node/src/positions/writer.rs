@@ -68,6 +68,8 @@ pub(super) struct Writer<S> {
     pub(super) streams: Streams,
     /// Place of the next batch.
     pub(super) next: u64,
+    /// Place of the first batch of the last segment.
+    pub(super) segment_first: u64,
     /// Length of the last segment.
     pub(super) segment_bytes: u64,
     /// A segment that holds this many bytes is followed by a new one.
@@ -118,7 +120,7 @@ impl<S: SegmentStorage> Writer<S> {
     }
 
     fn write(&mut self, taken: &[Append]) -> io::Result<()> {
-        if self.segment_bytes >= self.segment_limit_bytes {
+        if self.segment_bytes >= self.segment_limit_bytes && self.next > self.segment_first {
             self.begin_segment()?;
         }
         let payload: Vec<u8> = taken.iter().flat_map(|append| append.bytes.iter().copied()).collect();
@@ -138,7 +140,7 @@ impl<S: SegmentStorage> Writer<S> {
         let head = encode_frame(self.next, &durable.to_group().encode_to_vec());
         drop(durable);
         self.storage.begin(self.next, &head)?;
-        self.segment_bytes = 0;
+        (self.segment_first, self.segment_bytes) = (self.next, 0);
         self.count(head.len());
         // Without its keeper a journal fills up, and then refuses.
         let _ = self.keeper.send(Job::Wake);
