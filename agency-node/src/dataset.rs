@@ -16,8 +16,13 @@ pub struct Dataset {
     /// A line for people.
     #[serde(default)]
     pub title: String,
-    /// CSV or Parquet files with the same columns, relative to the configuration's folder.
+    /// CSV or Parquet files with the same columns, relative to the configuration's folder; none for a feed.
+    #[serde(default)]
     pub files: Vec<PathBuf>,
+    /// The feed whose positions are the rows, instead of files. The columns are those of the table of positions:
+    /// `device`, `at`, `latitude`, `longitude`, `speed_mps`, `heading_deg`, `accuracy_m`, `seal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
     /// Who may see that it exists.
     pub sensitivity: Sensitivity,
     /// How long the owner keeps a row, in days; 0 when it is not limited.
@@ -301,8 +306,8 @@ impl Dataset {
             Some((owner, name)) if owner == agency && is_name(name) => {}
             _ => return Err(format!("write {agency}.NAME with a name of a-z, 0-9 and _")),
         }
-        if self.files.is_empty() {
-            return Err("name at least one file".to_owned());
+        if self.files.is_empty() == self.feed.is_none() {
+            return Err("name at least one file, or a feed and no file".to_owned());
         }
         if let Some(file) = self.files.iter().find(|file| !file.is_file()) {
             return Err(format!("there is no file {}; correct the path", file.display()));

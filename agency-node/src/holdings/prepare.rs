@@ -30,6 +30,7 @@ use super::{
 use crate::{
     dataset::{AttributeType, Dataset, Identifier},
     identifier::{Context, Country, IdentifierType, canonicalise},
+    positions,
 };
 
 /// What a prepared data set holds and what its source did not give.
@@ -62,6 +63,8 @@ impl Manifest {
 pub(crate) const TIME: &str = "time";
 /// Column of the outcome label.
 pub(crate) const LABEL: &str = "label";
+/// Column of the table of positions that names the feed.
+const FEED: &str = "feed";
 const FORMAT: &str = "prepared v2";
 /// What the manifest calls rows without a usable person, and records without a usable birth date.
 const PERSON: &str = "person";
@@ -84,7 +87,8 @@ pub(crate) fn prepare(
     subjects: &mut BTreeMap<IdentifierType, Subjects>,
 ) -> Result<Manifest, HoldingsError> {
     let folder = folder(state, dataset);
-    let fingerprint = fingerprint(dataset).map_err(HoldingsError::state)?;
+    let files = files(state, dataset)?;
+    let fingerprint = fingerprint(dataset, &files).map_err(HoldingsError::state)?;
     if let Some(manifest) = read_manifest(&folder).filter(|manifest| manifest.fingerprint == fingerprint) {
         return Ok(manifest);
     }
@@ -92,13 +96,24 @@ pub(crate) fn prepare(
     let _ = fs::remove_dir_all(&aside);
     fs::create_dir_all(&aside).map_err(HoldingsError::state)?;
     let mut preparing = Preparing::new(dataset, subjects, &aside)?;
-    for file in &dataset.files {
-        let unreadable = source::read(file, &preparing.columns.clone(), |columns| preparing.take(columns))?;
+    let only = dataset.feed.as_deref().map(|feed| (FEED, feed));
+    for file in &files {
+        let unreadable = source::read(file, &preparing.columns.clone(), only, |columns| preparing.take(columns))?;
         preparing.manifest.unreadable += unreadable;
     }
     let manifest = Manifest { fingerprint, ..preparing.finish(&aside)? };
     publish(&aside, &folder, &manifest).map_err(HoldingsError::state)?;
     Ok(manifest)
+}
+
+/// Where the rows are: a feed's in the table of positions, as far as they have settled.
+fn files(state: &Path, dataset: &Dataset) -> Result<Vec<PathBuf>, HoldingsError> {
+    match dataset.feed {
+        Some(_) => {
+            positions::files(&positions::directory(state)).map_err(|error| HoldingsError::Engine(error.to_string()))
+        }
+        None => Ok(dataset.files.clone()),
+    }
 }
 
 fn publish(aside: &Path, folder: &Path, manifest: &Manifest) -> io::Result<()> {
@@ -114,10 +129,10 @@ fn read_manifest(folder: &Path) -> Option<Manifest> {
     serde_json::from_slice(&fs::read(folder.join("manifest.json")).ok()?).ok()
 }
 
-fn fingerprint(dataset: &Dataset) -> io::Result<String> {
+fn fingerprint(dataset: &Dataset, files: &[PathBuf]) -> io::Result<String> {
     let mut digest = Sha256::new_with_prefix(FORMAT);
     digest.update(serde_json::to_vec(dataset)?);
-    for file in &dataset.files {
+    for file in files {
         let about = fs::metadata(file)?;
         let changed = about.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
         digest.update(about.len().to_be_bytes());
@@ -378,3 +393,6 @@ fn parse_time(text: &str, format: Option<&str>) -> Option<i64> {
     };
     Some(moment.timestamp_millis())
 }
+
+#[cfg(test)]
+mod tests;

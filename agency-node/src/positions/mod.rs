@@ -52,5 +52,5 @@ pub use batch::{BATCH_LIMIT_BYTES, BATCH_LIMIT_POINTS, Batch, Placed};
 pub use error::StoreError;
 pub use quarantine::Quarantined;
 pub use settings::Settings;
-pub use store::Store;
+pub use store::{Store, directory, files};
 pub use subscription::Subscription;

@@ -25,7 +25,7 @@ use super::{
     recovery::{bytes_of, fits, lock, recover},
     segment::{SegmentFile, SegmentStorage},
     subscription::Subscription,
-    table::{Snapshot, Table},
+    table::{self, Snapshot, Table},
     writer::{Append, Shared, Writer},
 };
 use crate::disk;
@@ -43,6 +43,21 @@ const SEGMENT_LIMIT_BYTES: u64 = 8 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+}
+
+/// Where a node keeps positions, below its state directory.
+pub fn directory(state: &Path) -> PathBuf {
+    state.join("positions")
+}
+
+/// The Parquet files of the newest version of a store's table, whether or not the store is open; see
+/// [`Store::files`].
+///
+/// # Errors
+/// When the table's log cannot be read.
+pub fn files(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let table = directory.join(TABLE);
+    Ok(table::read(&table)?.files_in(&table))
 }
 
 /// Lengths in the journal.
@@ -202,7 +217,7 @@ impl Store {
     /// The Parquet files of the table's newest version. They stay for [`Settings::safe_hours`] after they have
     /// left the table.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.inner.newest().paths().map(|path| self.table().join(path)).collect()
+        self.inner.newest().files_in(&self.table())
     }
 
     /// Waits until everything acknowledged so far is in the table.

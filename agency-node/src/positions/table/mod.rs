@@ -30,6 +30,7 @@ use serde_json::json;
 
 pub(super) use actions::Snapshot;
 use actions::{Action, Format, MetaData, PROTOCOL, Transaction};
+pub(super) use log::read;
 pub(super) use rows::Row;
 
 use super::{Settings, error::StoreError};
@@ -57,9 +58,9 @@ impl Snapshot {
         self.transactions.get(APPLICATION).map_or(0, |transaction| transaction.version)
     }
 
-    /// The data files, below the table's directory.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.files.keys().map(String::as_str)
+    /// The data files of a table in a directory.
+    pub(super) fn files_in(&self, table: &Path) -> Vec<PathBuf> {
+        self.files.keys().map(|path| table.join(path)).collect()
     }
 }
 
