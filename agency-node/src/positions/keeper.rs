@@ -23,7 +23,7 @@ use super::{
     error::StoreError,
     journal::{segment_name, segments},
     quarantine::{self, Quarantine, Quarantined},
-    table::{Row, Snapshot, Table},
+    table::{Contents, Row, Table},
     writer::Shared,
 };
 
@@ -46,7 +46,7 @@ pub(super) struct Keeper {
     pub(super) quarantine: Quarantine,
     pub(super) shared: Arc<Shared>,
     /// The newest version, for readers.
-    pub(super) newest: Arc<Mutex<Arc<Snapshot>>>,
+    pub(super) newest: Arc<Mutex<Arc<Contents>>>,
     pub(super) clock: Clock,
     /// Longest time from an acknowledgement to the table.
     pub(super) pace: Duration,
@@ -97,8 +97,8 @@ impl Keeper {
     /// Moves everything that was durable at the beginning into the table.
     fn settle(&mut self) -> Result<(), StoreError> {
         let end = *self.shared.durable.borrow();
-        while self.table.snapshot().settled() < end {
-            let from = self.table.snapshot().settled();
+        while self.table.settled() < end {
+            let from = self.table.settled();
             let mut cursor = Cursor::new(&self.journal, from);
             let (mut rows, mut refused) = (Vec::new(), BTreeMap::<String, Vec<Quarantined>>::new());
             while cursor.place() < end && rows.len() < VERSION_ROWS {
@@ -130,7 +130,7 @@ impl Keeper {
             let at = |error| StoreError::files(&path, &error);
             let bytes = fs::metadata(&path).map_err(at)?.len();
             let held = self.shared.journal_bytes.load(Ordering::Relaxed);
-            if *next > self.table.snapshot().settled() || held.saturating_sub(bytes) < self.history_bytes {
+            if *next > self.table.settled() || held.saturating_sub(bytes) < self.history_bytes {
                 break;
             }
             fs::remove_file(&path).map_err(at)?;
@@ -140,7 +140,7 @@ impl Keeper {
     }
 
     fn show(&self) {
-        let newest = Arc::new(self.table.snapshot().clone());
+        let newest = Arc::new(self.table.contents());
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = newest;
     }
 }

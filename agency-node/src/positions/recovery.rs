@@ -60,7 +60,7 @@ pub(super) fn recover(journal: &Path) -> Result<Recovered, StoreError> {
 
 /// Compares how far the table has settled with what the journal holds.
 pub(super) fn fits(table: &Table, journal: &Path, end: u64) -> Result<(), StoreError> {
-    let (settled, first) = (table.snapshot().settled(), segments(journal)?.first().copied().unwrap_or(0));
+    let (settled, first) = (table.settled(), segments(journal)?.first().copied().unwrap_or(0));
     if (first..=end).contains(&settled) {
         return Ok(());
     }

@@ -25,7 +25,7 @@ use super::{
     recovery::{bytes_of, fits, lock, recover},
     segment::{SegmentFile, SegmentStorage},
     subscription::Subscription,
-    table::{self, Snapshot, Table},
+    table::{self, Contents, Table},
     writer::{Append, Shared, Writer},
 };
 use crate::disk;
@@ -56,8 +56,7 @@ pub fn directory(state: &Path) -> PathBuf {
 /// # Errors
 /// When the table's log cannot be read.
 pub fn files(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let table = directory.join(TABLE);
-    Ok(table::read(&table)?.files_in(&table))
+    Ok(table::read(&directory.join(TABLE))?.files)
 }
 
 /// Lengths in the journal.
@@ -75,7 +74,7 @@ struct Inner {
     clock: Clock,
     shared: Arc<Shared>,
     keeper: Option<Sender<Job>>,
-    newest: Arc<Mutex<Arc<Snapshot>>>,
+    newest: Arc<Mutex<Arc<Contents>>>,
     quarantine: Quarantine,
     directory: PathBuf,
     threads: Vec<JoinHandle<()>>,
@@ -108,7 +107,7 @@ impl Store {
         let recovered = recover(&journal)?;
         let table = Table::open(&directory.join(TABLE), settings, clock.now_ms())?;
         fits(&table, &journal, recovered.end)?;
-        let newest = Arc::new(Mutex::new(Arc::new(table.snapshot().clone())));
+        let newest = Arc::new(Mutex::new(Arc::new(table.contents())));
         let quarantine =
             Quarantine { directory: directory.join("quarantine"), limit_bytes: settings.quarantine_bytes() };
         let shared = Arc::new(Shared {
@@ -203,7 +202,7 @@ impl Store {
         }
         let wanted = Wanted { feed: feed.to_owned(), after, limit };
         let (files, end) = (self.inner.quarantine.clone(), *self.inner.shared.durable.borrow());
-        let journal = Cursor::new(&self.inner.journal(), self.inner.newest().settled());
+        let journal = Cursor::new(&self.inner.journal(), self.inner.newest().settled);
         let reading = tokio::task::spawn_blocking(move || files.read(journal, end, &wanted));
         let read = reading.await.map_err(|error| Refusal::internal("positions_failed", &error))?;
         Ok(read?)
@@ -217,7 +216,7 @@ impl Store {
     /// The Parquet files of the table's newest version. They stay for [`Settings::safe_hours`] after they have
     /// left the table.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.inner.newest().files_in(&self.table())
+        self.inner.newest().files.clone()
     }
 
     /// Waits until everything acknowledged so far is in the table.
@@ -246,7 +245,7 @@ impl Inner {
         self.directory.join(JOURNAL)
     }
 
-    fn newest(&self) -> Arc<Snapshot> {
+    fn newest(&self) -> Arc<Contents> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

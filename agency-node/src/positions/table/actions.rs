@@ -50,7 +50,7 @@ pub(super) struct Format {
 /// A data file that belongs to the table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::positions) struct Add {
+pub(super) struct Add {
     /// Below the table's directory.
     pub(super) path: String,
     pub(super) partition_values: BTreeMap<String, Option<String>>,
@@ -117,7 +117,7 @@ impl Add {
 
 /// A version of the table.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(in crate::positions) struct Snapshot {
+pub(super) struct Snapshot {
     /// The next version to be written.
     pub(super) next_version: u64,
     pub(super) protocol: Option<Protocol>,

@@ -41,7 +41,7 @@ fn checkpoint_path(table: &Path, version: u64) -> PathBuf {
 ///
 /// # Errors
 /// When the log cannot be read, or asks for more than this program knows.
-pub(in crate::positions) fn read(table: &Path) -> Result<Snapshot, StoreError> {
+pub(super) fn read(table: &Path) -> Result<Snapshot, StoreError> {
     let mut snapshot = match last_checkpoint(table)? {
         Some(version) => checkpoint::read(&checkpoint_path(table, version), version)?,
         None => Snapshot::default(),

@@ -28,9 +28,7 @@ use std::{
 use chrono::{DateTime, Days, NaiveDate};
 use serde_json::json;
 
-pub(super) use actions::Snapshot;
-use actions::{Action, Format, MetaData, PROTOCOL, Transaction};
-pub(super) use log::read;
+use actions::{Action, Format, MetaData, PROTOCOL, Snapshot, Transaction};
 pub(super) use rows::Row;
 
 use super::{Settings, error::StoreError};
@@ -43,6 +41,23 @@ const CHECKPOINT_EVERY: u64 = 20;
 /// Versions before the last checkpoint are kept so long, for readers of older ones.
 const LOG_KEPT_MS: i64 = 3 * 86_400_000;
 
+/// What readers need of a version.
+#[derive(Debug)]
+pub(super) struct Contents {
+    /// Place of the journal up to which it holds everything.
+    pub(super) settled: u64,
+    /// Its data files.
+    pub(super) files: Vec<PathBuf>,
+}
+
+/// The newest version of the table in a directory; empty where there is no table.
+///
+/// # Errors
+/// When its log cannot be read.
+pub(super) fn read(directory: &Path) -> Result<Contents, StoreError> {
+    Ok(log::read(directory)?.contents(directory))
+}
+
 /// The table, open for writing.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -53,14 +68,12 @@ pub(super) struct Table {
 }
 
 impl Snapshot {
-    /// Place of the journal up to which the table holds everything.
-    pub(super) fn settled(&self) -> u64 {
+    fn settled(&self) -> u64 {
         self.transactions.get(APPLICATION).map_or(0, |transaction| transaction.version)
     }
 
-    /// The data files of a table in a directory.
-    pub(super) fn files_in(&self, table: &Path) -> Vec<PathBuf> {
-        self.files.keys().map(|path| table.join(path)).collect()
+    fn contents(&self, table: &Path) -> Contents {
+        Contents { settled: self.settled(), files: self.files.keys().map(|path| table.join(path)).collect() }
     }
 }
 
@@ -106,8 +119,14 @@ impl Table {
         self.commit("CREATE TABLE", vec![Action::Protocol(PROTOCOL), Action::MetaData(metadata)], now_ms)
     }
 
-    pub(super) fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+    /// Place of the journal up to which the table holds everything.
+    pub(super) fn settled(&self) -> u64 {
+        self.snapshot.settled()
+    }
+
+    /// What readers need of the newest version.
+    pub(super) fn contents(&self) -> Contents {
+        self.snapshot.contents(&self.directory)
     }
 
     /// Adds rows, and says that with them everything before a place of the journal is in the table.
