@@ -35,7 +35,7 @@ pub mod attribute {
     pub const FEDERATION_ID: &str = "federation_id";
     /// Agency that vouches for the subject, such as `hsi`.
     pub const AGENCY: &str = "agency";
-    /// Function of the subject: `analyst`, `node`, `gateway`, `auditor`, `release_officer` or another.
+    /// Function of the subject: `analyst`, `node`, `gateway`, `auditor`, `feed`, `release_officer` or another.
     pub const ROLE: &str = "role";
     /// Name of the employer.
     pub const EMPLOYER_NAME: &str = "employer_name";
@@ -77,8 +77,10 @@ pub mod kind {
     pub const PATTERN: &str = "pattern";
     /// Questions that wait for release; the attribute `dataset` says what they ask.
     pub const RELEASE: &str = "release";
+    /// Positions that a partner sends; the attribute `dataset` says into which data set.
+    pub const FEED: &str = "feed";
     /// Every kind; a request of another is denied.
-    pub const ALL: [&str; 7] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN, RELEASE];
+    pub const ALL: [&str; 8] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN, RELEASE, FEED];
 }
 
 /// Attributes of a subject or a resource, by name.
@@ -172,6 +174,8 @@ pub enum Action {
     Disclosures,
     /// Decide about the own node's epochs and members.
     Operate,
+    /// Send positions into a feed, and see which of them were refused.
+    Contribute,
 }
 
 impl Action {
@@ -193,6 +197,7 @@ impl Action {
             Action::Release => "release",
             Action::Disclosures => "disclosures",
             Action::Operate => "operate",
+            Action::Contribute => "contribute",
         }
     }
 
