@@ -22,6 +22,7 @@ mod dataset;
 mod describe;
 mod disclosure;
 mod disk;
+mod feed;
 mod history;
 mod holdings;
 mod housekeeping;
@@ -46,5 +47,6 @@ mod witness;
 
 pub use budget::Budget;
 pub use config::{Config, ConfigError};
+pub use feed::{FeedSettings, FeedSettingsError};
 pub use period::{NoPeriod, Period};
 pub use run::{RunError, run};
