@@ -3,8 +3,9 @@
 //!
 //! What may leave a node is a closed list: `contribute` sends sealed rows, `reveal` the evidence of records
 //! of persons that are in enough data sets, `describe` what can be asked, `linkage` blinded points and
-//! sealed contributions, `ask` a signed question, `consent` what became of held questions, and `desk`
-//! answers to the agency's own people. Record types cannot be serialised.
+//! sealed contributions, `ask` a signed question, `consent` what became of held questions, `feed`
+//! to a partner what became of its own points, and `desk` answers to the agency's own people. Record types
+//! cannot be serialised.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod about;

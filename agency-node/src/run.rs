@@ -36,7 +36,7 @@ use crate::{
     linkage::{epoch::EpochError, epochs::Epochs},
     node::{Node, State},
     patterns::PatternStore,
-    positions::{Store, StoreError},
+    positions::{self, Store, StoreError},
     rpc::{ContributionService, DeskService},
     settle::settle,
     witness::{self, ThroughGateway},
@@ -164,7 +164,7 @@ pub async fn run(
     };
     let ending = CancellationToken::new();
     if !config.feed.is_empty() {
-        let store = Store::open(&config.state.join("positions"), config.positions.clone(), node.clock.clone())?;
+        let store = Store::open(&positions::directory(&config.state), config.positions.clone(), node.clock.clone())?;
         let feeds = Feeds::new(&config.agency, &config.feed, node.guard.clone(), store, ending.clone());
         let feed = FeedServer::new(FeedService(Arc::new(feeds))).max_decoding_message_size(message_bytes);
         services.routes = services.routes.add_service(feed);
