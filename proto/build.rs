@@ -2,10 +2,11 @@
 
 use std::{env, error::Error, path::PathBuf};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "sallyport/audit/v1/audit.proto",
     "sallyport/audit/v1/witness.proto",
     "sallyport/common/v1/common.proto",
+    "sallyport/feed/v1/feed.proto",
     "sallyport/gateway/v1/gateway.proto",
     "sallyport/node/v1/lead.proto",
     "sallyport/node/v1/node.proto",

@@ -18,6 +18,7 @@ use crate::{
     books::KEPT_BY_LAW,
     budget::{self, Budget},
     dataset::{Dataset, DatasetError},
+    feed::{self, FeedSettings, FeedSettingsError},
     leads::LeadSettings,
     period::Period,
 };
@@ -67,6 +68,12 @@ pub struct Config {
     /// The agency's data sets.
     #[serde(default)]
     pub dataset: Vec<Dataset>,
+    /// Partners that send positions.
+    #[serde(default)]
+    pub feed: Vec<FeedSettings>,
+    /// How positions are kept.
+    #[serde(default)]
+    pub positions: crate::positions::Settings,
     /// What the node gives away at most; without any there is no limit but those of policies.
     #[serde(default)]
     pub budget: Vec<Budget>,
@@ -166,6 +173,9 @@ pub enum ConfigError {
     /// An auditor stands in the file twice.
     #[error("[[auditor]] names {0} twice: keep one")]
     AuditorTwice(String),
+    /// Feeds are not what they must be.
+    #[error("[[feed]] {0}")]
+    Feed(#[from] FeedSettingsError),
     /// A data set is described wrongly.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -216,6 +226,7 @@ impl Config {
         }
         budget::validate(&self.budget, self.disclosures.keep).map_err(ConfigError::Budget)?;
         self.leads.validate().map_err(ConfigError::Leads)?;
+        feed::validate(&self.agency, &self.feed)?;
         if let Some(twice) = Auditor::named_twice(&self.auditor) {
             return Err(ConfigError::AuditorTwice(twice.to_owned()));
         }

@@ -16,7 +16,8 @@ pub struct Dataset {
     /// A line for people.
     #[serde(default)]
     pub title: String,
-    /// CSV or Parquet files with the same columns, relative to the configuration's folder.
+    /// CSV or Parquet files with the same columns, relative to the configuration's folder; none for a feed.
+    #[serde(default)]
     pub files: Vec<PathBuf>,
     /// The files change while the node runs and are then read again, whole. Without this they are read at a
     /// start only.
@@ -25,6 +26,10 @@ pub struct Dataset {
     /// Agencies whose nodes are told that there are new rows, for their watches; never what is in them.
     #[serde(default)]
     pub news_to: Vec<String>,
+    /// The feed whose positions are the rows, instead of files. The columns are those of the table of positions:
+    /// `device`, `at`, `latitude`, `longitude`, `speed_mps`, `heading_deg`, `accuracy_m`, `seal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
     /// Who may see that it exists.
     pub sensitivity: Sensitivity,
     /// How long the owner keeps a row, in days; 0 when it is not limited.
@@ -308,8 +313,8 @@ impl Dataset {
             Some((owner, name)) if owner == agency && is_name(name) => {}
             _ => return Err(format!("write {agency}.NAME with a name of a-z, 0-9 and _")),
         }
-        if self.files.is_empty() {
-            return Err("name at least one file".to_owned());
+        if self.files.is_empty() == self.feed.is_none() {
+            return Err("name at least one file, or a feed and no file".to_owned());
         }
         if let Some(file) = self.files.iter().find(|file| !file.is_file()) {
             return Err(format!("there is no file {}; correct the path", file.display()));

@@ -42,7 +42,8 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn sync_directory_of(path: &Path) -> io::Result<()> {
+/// Makes the name of a file or directory durable.
+pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 

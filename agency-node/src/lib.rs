@@ -3,8 +3,9 @@
 //!
 //! What may leave a node is a closed list: `contribute` sends sealed rows, `reveal` the evidence of records
 //! of persons that are in enough data sets, `describe` what can be asked, `linkage` blinded points and
-//! sealed contributions, `ask` a signed question, `consent` what became of held questions, and `desk`
-//! answers to the agency's own people. Record types cannot be serialised.
+//! sealed contributions, `ask` a signed question, `consent` what became of held questions, `feed`
+//! to a partner what became of its own points, and `desk` answers to the agency's own people. Record types
+//! cannot be serialised.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod about;
@@ -22,6 +23,7 @@ mod dataset;
 mod describe;
 mod disclosure;
 mod disk;
+mod feed;
 mod folder;
 mod history;
 mod holdings;
@@ -34,6 +36,7 @@ mod lookup;
 mod node;
 mod operate;
 mod patterns;
+pub mod positions;
 pub mod pseudonym;
 mod receipt;
 mod refresh;
@@ -48,6 +51,7 @@ mod witness;
 
 pub use budget::Budget;
 pub use config::{Config, ConfigError, Person};
+pub use feed::{FeedSettings, FeedSettingsError};
 pub use leads::LeadSettings;
 pub use run::{RunError, run};
 pub use sallyport_lead::period::{NoPeriod, Period};

@@ -6,6 +6,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 use sallyport_proto::{
     FILE_DESCRIPTOR_SET,
     audit::v1::witness_client::WitnessClient,
+    feed::v1::feed_server::FeedServer,
     gateway::v1::federation_client::FederationClient,
     node::v1::{contribution_server::ContributionServer, desk_server::DeskServer},
 };
@@ -22,18 +23,21 @@ use sallyport_trust::{
     witnessing::{self, Witness},
 };
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config,
     books::Books,
     config::Federation,
     consent::{KeptQuestions, ReleaseQueue},
+    feed::{FeedService, Feeds},
     holdings::{Holdings, HoldingsError},
     housekeeping::keep_house,
     leads::{Leads, keep_time},
     linkage::{epoch::EpochError, epochs::Epochs},
     node::{Node, State},
     patterns::PatternStore,
+    positions::{self, Store, StoreError},
     rpc::{ContributionService, DeskService},
     settle::settle,
     watches::{Watches, keep_watch},
@@ -71,6 +75,9 @@ pub enum RunError {
     /// The data sets cannot be opened.
     #[error(transparent)]
     Holdings(#[from] HoldingsError),
+    /// Positions cannot be kept.
+    #[error(transparent)]
+    Positions(#[from] StoreError),
     /// The port cannot be bound.
     #[error("cannot listen on {address}: {source}; choose another `listen`")]
     Listen {
@@ -144,7 +151,7 @@ pub async fn run(
     let federation = &identity.id().federation;
     let auditing =
         Auditing::new(node.guard.clone(), &audit_log(&config), federation, &config.agency, config.auditor.clone());
-    let services = Services {
+    let mut services = Services {
         routes: tonic::service::Routes::new(contribution)
             .add_service(desk)
             .add_service(AuditService::server(auditing, message_bytes))
@@ -158,6 +165,19 @@ pub async fn run(
         .map(str::to_owned)
         .into(),
         file_descriptor_set: FILE_DESCRIPTOR_SET,
+    };
+    let ending = CancellationToken::new();
+    if !config.feed.is_empty() {
+        let store = Store::open(&positions::directory(&config.state), config.positions.clone(), node.clock.clone())?;
+        let feeds = Feeds::new(&config.agency, &config.feed, node.guard.clone(), store, ending.clone());
+        let feed = FeedServer::new(FeedService(Arc::new(feeds))).max_decoding_message_size(message_bytes);
+        services.routes = services.routes.add_service(feed);
+        services.names.push("sallyport.feed.v1.Feed".to_owned());
+    }
+    // Streams of positions go on for as long as their senders like: they are told that the node ends.
+    let shutdown = async move {
+        shutdown.await;
+        ending.cancel();
     };
     let connections = Connections::new(&config.limits);
     let watch = life::Watch::begin(node.clone(), identity.clone(), connections.clone(), &config.certificates)

@@ -49,6 +49,9 @@ struct Make {
     /// Auditors.
     #[arg(long = "auditor", value_name = "NAME", default_values = [crate::federation::AUDITOR])]
     auditors: Vec<String>,
+    /// Industry partners whose feeds need a certificate.
+    #[arg(long = "partner", value_name = "PARTNER", default_values = ["acme"])]
+    partners: Vec<String>,
 }
 
 /// Runs the subcommand, or makes certificates.
@@ -69,12 +72,13 @@ fn make(arguments: &Make) -> Result<(), Failure> {
     let users: Vec<(&str, &str)> = users.collect::<Result<_, _>>()?;
     let agencies: Vec<&str> = arguments.agencies.iter().map(String::as_str).collect();
     let auditors: Vec<&str> = arguments.auditors.iter().map(String::as_str).collect();
+    let partners: Vec<&str> = arguments.partners.iter().map(String::as_str).collect();
     let set = DevelopmentSet {
         federation: &arguments.federation,
         agencies: &agencies,
         users: &users,
         auditors: &auditors,
-        partners: &[],
+        partners: &partners,
     };
     let issued = development_set(&arguments.directory, &set, Clock::system())
         .map_err(|error| Failure::machine("certificates cannot be made", &error))?;

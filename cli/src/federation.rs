@@ -153,7 +153,7 @@ impl Federation {
                 people.push(person(&member.agency, name, *port)?);
             }
         }
-        let people = People { person: people, auditor: vec![auditor(members, &ports)?] };
+        let people = People { person: people, auditor: vec![auditor(members, &ports)?], feed: Vec::new() };
         let people = toml::to_string(&people).map_err(|error| Failure::machine("people.toml", &error))?;
         write(&self.directory.join("people.toml"), &people)?;
         self.start_process("gateway", "gateway")?;

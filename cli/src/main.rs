@@ -15,6 +15,7 @@ mod disclosures;
 mod epoch;
 mod failure;
 mod federation;
+mod feed;
 mod generate;
 mod held;
 mod lead;
@@ -65,6 +66,8 @@ enum Command {
     Pattern(pattern::Arguments),
     /// Show what your agency disclosed of one subject, and to whom.
     Disclosures(Box<disclosures::Arguments>),
+    /// For partners: send positions, and see which were refused.
+    Feed(feed::Arguments),
     /// Write generated sample data with a planted truth.
     Sample(generate::Arguments),
     /// Make, renew and revoke development certificates.
@@ -105,6 +108,7 @@ fn main() -> ExitCode {
             Command::Catalog(arguments) => catalog::run(arguments).await,
             Command::Pattern(arguments) => pattern::run(arguments).await,
             Command::Disclosures(arguments) => disclosures::run(*arguments).await,
+            Command::Feed(arguments) => feed::run(arguments).await,
             Command::Sample(arguments) => generate::run(&arguments),
             Command::Certs(arguments) => certs::run(&arguments),
             Command::Corridor(arguments) => corridor::run(&arguments),

@@ -18,6 +18,8 @@ pub(crate) struct People {
     pub(crate) person: Vec<Person>,
     #[serde(default)]
     pub(crate) auditor: Vec<Auditor>,
+    #[serde(default)]
+    pub(crate) feed: Vec<Feed>,
 }
 
 /// One person.
@@ -38,6 +40,18 @@ pub(crate) struct Auditor {
     pub(crate) name: String,
     /// `HOST:PORT` of the gateway, as `gateway`, and of nodes, by their agency.
     pub(crate) places: BTreeMap<String, String>,
+    pub(crate) tls: TlsFiles,
+}
+
+/// A partner's system that sends positions.
+#[derive(Serialize, Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Feed {
+    pub(crate) name: String,
+    /// The agency whose node it sends to.
+    pub(crate) agency: String,
+    /// `HOST:PORT` of that node.
+    pub(crate) node: String,
     pub(crate) tls: TlsFiles,
 }
 
@@ -75,6 +89,16 @@ impl As {
         let mut auditor = auditor.ok_or_else(|| self.unknown("auditor_unknown", "no auditor", &known))?;
         auditor.tls.anchor(self.folder());
         Ok(auditor)
+    }
+
+    /// The feed meant.
+    pub(crate) fn feed(&self) -> Result<Feed, Failure> {
+        let feeds = self.read()?.feed;
+        let known = feeds.iter().map(|feed| feed.name.as_str()).collect::<Vec<_>>().join(", ");
+        let feed = feeds.iter().find(|feed| feed.name == self.name).cloned();
+        let mut feed = feed.ok_or_else(|| self.unknown("feed_unknown", "no feed", &known))?;
+        feed.tls.anchor(self.folder());
+        Ok(feed)
     }
 
     fn read(&self) -> Result<People, Failure> {

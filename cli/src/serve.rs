@@ -49,7 +49,7 @@ pub(crate) async fn agency_node(arguments: Arguments) -> Result<(), Failure> {
             E::Policy { problem, .. } => Fault::Input(problem.reason()),
             E::Audit(_) => Fault::Machine("audit_unavailable"),
             E::Listen { .. } => Fault::Machine("cannot_listen"),
-            E::State(_) | E::Epoch(_) | E::Holdings(_) => Fault::Machine("state_unusable"),
+            E::State(_) | E::Epoch(_) | E::Holdings(_) | E::Positions(_) => Fault::Machine("state_unusable"),
             E::Serve(_) | E::Signals(_) => Fault::Machine("machine"),
         };
         fault.failure("the node cannot run", &error)

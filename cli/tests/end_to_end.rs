@@ -18,6 +18,8 @@ mod entries;
 mod faults;
 #[path = "end_to_end/federation.rs"]
 mod federation;
+#[path = "end_to_end/feeds.rs"]
+mod feeds;
 #[path = "end_to_end/leads.rs"]
 mod leads;
 #[path = "end_to_end/life.rs"]

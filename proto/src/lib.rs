@@ -17,6 +17,13 @@ pub mod common {
     }
 }
 
+/// The service for industry partners.
+pub mod feed {
+    pub mod v1 {
+        tonic::include_proto!("sallyport.feed.v1");
+    }
+}
+
 /// The gateway's service.
 pub mod gateway {
     pub mod v1 {

@@ -30,6 +30,7 @@ use super::{
 use crate::{
     dataset::{AttributeType, Dataset, Identifier},
     identifier::{Context, Country, IdentifierType, canonicalise},
+    positions,
 };
 
 /// What a prepared data set holds and what its source did not give.
@@ -74,6 +75,8 @@ impl Manifest {
 pub(crate) const TIME: &str = "time";
 /// Column of the outcome label.
 pub(crate) const LABEL: &str = "label";
+/// Column of the table of positions that names the feed.
+const FEED: &str = "feed";
 const FORMAT: &str = "prepared v2";
 /// What the manifest calls rows without a usable person, and records without a usable birth date.
 const PERSON: &str = "person";
@@ -97,7 +100,8 @@ pub(crate) fn prepare(
     subjects: &mut BTreeMap<IdentifierType, Subjects>,
     records: &mut Builder,
 ) -> Result<Manifest, HoldingsError> {
-    let fingerprint = fingerprint(dataset).map_err(HoldingsError::state)?;
+    let files = files(state, dataset)?;
+    let fingerprint = fingerprint(dataset, &files).map_err(HoldingsError::state)?;
     let folder = folder(state, dataset, &fingerprint);
     // What changes while the node runs is read at each start, so that its records' numbers are known.
     if let Some(manifest) = read_manifest(&folder).filter(|_| !dataset.live) {
@@ -107,13 +111,24 @@ pub(crate) fn prepare(
     let _ = fs::remove_dir_all(&aside);
     fs::create_dir_all(&aside).map_err(HoldingsError::state)?;
     let mut preparing = Preparing::new(dataset, subjects, records, &aside)?;
-    for file in &dataset.files {
-        let unreadable = source::read(file, &preparing.columns.clone(), |columns| preparing.take(columns))?;
+    let only = dataset.feed.as_deref().map(|feed| (FEED, feed));
+    for file in &files {
+        let unreadable = source::read(file, &preparing.columns.clone(), only, |columns| preparing.take(columns))?;
         preparing.manifest.unreadable += unreadable;
     }
     let manifest = Manifest { fingerprint, ..preparing.finish(&aside)? };
     publish(&aside, &folder, &manifest).map_err(HoldingsError::state)?;
     Ok(manifest)
+}
+
+/// Where the rows are: a feed's in the table of positions, as far as they have settled.
+fn files(state: &Path, dataset: &Dataset) -> Result<Vec<PathBuf>, HoldingsError> {
+    match dataset.feed {
+        Some(_) => {
+            positions::files(&positions::directory(state)).map_err(|error| HoldingsError::Engine(error.to_string()))
+        }
+        None => Ok(dataset.files.clone()),
+    }
 }
 
 fn publish(aside: &Path, folder: &Path, manifest: &Manifest) -> io::Result<()> {
@@ -142,10 +157,14 @@ fn read_manifest(folder: &Path) -> Option<Manifest> {
 }
 
 /// Tells a data set's source and description from any other state of them.
-pub(super) fn fingerprint(dataset: &Dataset) -> io::Result<String> {
+pub(super) fn state_of(state: &Path, dataset: &Dataset) -> Result<String, HoldingsError> {
+    fingerprint(dataset, &files(state, dataset)?).map_err(HoldingsError::state)
+}
+
+fn fingerprint(dataset: &Dataset, files: &[PathBuf]) -> io::Result<String> {
     let mut digest = Sha256::new_with_prefix(FORMAT);
     digest.update(serde_json::to_vec(dataset)?);
-    for file in &dataset.files {
+    for file in files {
         let about = fs::metadata(file)?;
         let changed = about.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
         digest.update(about.len().to_be_bytes());
@@ -407,3 +426,6 @@ fn parse_time(text: &str, format: Option<&str>) -> Option<i64> {
     };
     Some(moment.timestamp_millis())
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ impl Holdings {
         let mut refreshed = Vec::new();
         for dataset in self.datasets.iter().filter(|dataset| dataset.live) {
             let Some(before) = self.manifest(&dataset.name) else { continue };
-            let now = prepare::fingerprint(dataset).map_err(HoldingsError::state)?;
+            let now = prepare::state_of(&self.state, dataset)?;
             if now == before.fingerprint {
                 continue;
             }

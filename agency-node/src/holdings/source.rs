@@ -3,11 +3,11 @@
 //! Every value is read as text, so that no guess of a type loses a leading zero. Lines of a CSV file
 //! that do not fit its header or are not UTF-8 are counted and passed over.
 
-use std::{fs::File, io, path::Path, sync::Arc};
+use std::{fs::File, io, path::Path};
 
 use arrow::{
-    array::{Array, ArrayRef, StringArray, StringBuilder},
-    compute::cast,
+    array::{AsArray, BooleanArray, StringArray, StringBuilder},
+    compute::{cast, filter},
     datatypes::DataType,
 };
 use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
@@ -17,16 +17,18 @@ use super::HoldingsError;
 /// Rows in one batch.
 const BATCH_ROWS: usize = 8_192;
 
-/// Calls `take` with the columns, in their order, for each batch; gives the count of unreadable lines.
+/// Calls `take` with the columns, in their order, for each batch; gives the count of unreadable lines. Of a
+/// Parquet file that holds several things, `only` the rows with this value in this column are taken.
 pub(crate) fn read(
     path: &Path,
     columns: &[String],
+    only: Option<(&str, &str)>,
     mut take: impl FnMut(&[StringArray]) -> Result<(), HoldingsError>,
 ) -> Result<u64, HoldingsError> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     match extension.to_ascii_lowercase().as_str() {
         "csv" => read_csv(path, columns, &mut take),
-        "parquet" => read_parquet(path, columns, &mut take).map(|()| 0),
+        "parquet" => read_parquet(path, columns, only, &mut take).map(|()| 0),
         _ => Err(unreadable(path, "its name must end in .csv or .parquet".to_owned())),
     }
 }
@@ -81,33 +83,35 @@ fn finish(builders: &mut [StringBuilder]) -> Vec<StringArray> {
 fn read_parquet(
     path: &Path,
     columns: &[String],
+    only: Option<(&str, &str)>,
     take: &mut impl FnMut(&[StringArray]) -> Result<(), HoldingsError>,
 ) -> Result<(), HoldingsError> {
     let failed = |error: &dyn std::fmt::Display| unreadable(path, error.to_string());
     let file = File::open(path).map_err(|error| failed(&error))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
     let names: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
-    for column in columns {
-        if !names.contains(column) {
-            return Err(no_column(path, column, &names));
-        }
+    let needed: Vec<&str> = columns.iter().map(String::as_str).chain(only.map(|(column, _)| column)).collect();
+    if let Some(missing) = needed.iter().find(|column| !names.iter().any(|name| name == *column)) {
+        return Err(no_column(path, missing, &names));
     }
-    let roots = columns.iter().filter_map(|column| names.iter().position(|name| name == column));
+    let roots = needed.iter().filter_map(|column| names.iter().position(|name| name == column));
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
     let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|error| failed(&error))?;
     for batch in reader {
         let batch = batch.map_err(|error| failed(&error))?;
-        let texts = columns.iter().map(|column| {
-            let values: ArrayRef =
-                batch.column_by_name(column).cloned().ok_or_else(|| no_column(path, column, &names))?;
-            let text = cast(&values, &DataType::Utf8).map_err(|error| failed(&error))?;
-            let text: Arc<dyn Array> = text;
-            text.as_any()
-                .downcast_ref::<StringArray>()
-                .cloned()
-                .ok_or_else(|| failed(&"a column cannot be read as text"))
-        });
-        take(&texts.collect::<Result<Vec<_>, _>>()?)?;
+        let text = |column: &str| -> Result<StringArray, HoldingsError> {
+            let values = batch.column_by_name(column).ok_or_else(|| no_column(path, column, &names))?;
+            let text = cast(values, &DataType::Utf8).map_err(|error| failed(&error))?;
+            text.as_string_opt::<i32>().cloned().ok_or_else(|| failed(&"a column cannot be read as text"))
+        };
+        let mut texts = columns.iter().map(|column| text(column)).collect::<Result<Vec<_>, _>>()?;
+        if let Some((column, value)) = only {
+            let wanted: BooleanArray = text(column)?.iter().map(|found| Some(found == Some(value))).collect();
+            for text in &mut texts {
+                *text = filter(text, &wanted).map_err(|error| failed(&error))?.as_string().clone();
+            }
+        }
+        take(&texts)?;
     }
     Ok(())
 }

@@ -57,6 +57,7 @@ pub(super) fn dataset(agency: &str, datasets: &[Dataset], file: &Path) -> Option
         title: "What became of the agency's leads".to_owned(),
         files: vec![file.to_owned()],
         live: true,
+        feed: None,
         news_to: Vec::new(),
         sensitivity: Sensitivity::LawEnforcementSensitive,
         retention_days: 0,

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `time`, `start_time` | time of the opening, milliseconds since 1970 |
 //! | `end_time`, `duration` | time of the completion, and milliseconds between the two |
-//! | `activity_id`, `activity_name` | 2 `Read` for everything that reads (`ask`, `look_up`, `contribute`, `catalog`, `describe`, `audit_…`), 99 `Other` else |
+//! | `activity_id`, `activity_name` | 2 `Read` for everything that reads (`ask`, `look_up`, `contribute`, `catalog`, `describe`, `audit_…`), 1 `Create` for `feed`, 99 `Other` else |
 //! | `type_uid`, `type_name` | 600300 + `activity_id` |
 //! | `severity_id` | 1 `Informational`: what deserves more is for the reader to say |
 //! | `status_id`, `status` | 1 `Success` when answered, 2 `Failure` when denied, failed, timed out, cancelled or abandoned, 99 `Other` when held or open |
@@ -83,6 +83,7 @@ pub(super) fn event(action: &RecordedAction, log_name: &str) -> Value {
 fn activity(action: &str) -> (u32, &'static str) {
     match action {
         "ask" | "look_up" | "contribute" | "catalog" | "describe" => (2, "Read"),
+        "feed" => (1, "Create"),
         _ if action.starts_with("audit_") => (2, "Read"),
         _ => (99, "Other"),
     }

@@ -35,7 +35,7 @@ pub mod attribute {
     pub const FEDERATION_ID: &str = "federation_id";
     /// Agency that vouches for the subject, such as `hsi`.
     pub const AGENCY: &str = "agency";
-    /// Function of the subject: `analyst`, `node`, `gateway`, `auditor`, `release_officer` or another.
+    /// Function of the subject: `analyst`, `node`, `gateway`, `auditor`, `feed`, `release_officer` or another.
     pub const ROLE: &str = "role";
     /// Name of the employer.
     pub const EMPLOYER_NAME: &str = "employer_name";
@@ -80,8 +80,10 @@ pub mod kind {
     /// Matches that people of the agency must act on; the attribute `pattern` says what found them, if a
     /// pattern did.
     pub const LEAD: &str = "lead";
+    /// Positions that a partner sends; the attribute `dataset` says into which data set.
+    pub const FEED: &str = "feed";
     /// Every kind; a request of another is denied.
-    pub const ALL: [&str; 8] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN, RELEASE, LEAD];
+    pub const ALL: [&str; 9] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN, RELEASE, LEAD, FEED];
 }
 
 /// Attributes of a subject or a resource, by name.
@@ -181,6 +183,8 @@ pub enum Action {
     Pursue,
     /// Let a question stand, whose matches become leads.
     Arm,
+    /// Send positions into a feed, and see which of them were refused.
+    Contribute,
 }
 
 impl Action {
@@ -205,6 +209,7 @@ impl Action {
             Action::Leads => "leads",
             Action::Pursue => "pursue",
             Action::Arm => "arm",
+            Action::Contribute => "contribute",
         }
     }
 

@@ -1,0 +1,343 @@
+//! What the store promises, with the disk that it promises it on.
+
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use sallyport_feed::Reason;
+use sallyport_trust::error::Kind;
+
+use super::super::fixtures::{batch, clock, open, position};
+use super::super::journal::{segment_name, segments};
+use super::*;
+
+/// Each group begins a segment.
+const TINY: Sizes = Sizes { segment_bytes: 1, history_bytes: u64::MAX };
+
+async fn append(store: &Store, stream: &str, sequence: u64) -> Result<(), Refusal> {
+    let batch = batch("gps", stream, sequence, 3);
+    store.append("gps", stream, sequence, batch.positions, batch.refused).await
+}
+
+/// Stream and number of everything durable, in order.
+async fn held(store: &Store) -> Vec<(String, u64)> {
+    let mut held = Vec::new();
+    let mut subscription = store.subscribe(0);
+    while (held.len() as u64) < *store.inner.shared.durable.borrow() {
+        let placed = subscription.next().await.unwrap().unwrap();
+        assert_eq!(placed.place, held.len() as u64);
+        held.push((placed.batch.stream, placed.batch.sequence));
+    }
+    held
+}
+
+fn last_segment(directory: &Path) -> PathBuf {
+    let journal = directory.join("journal");
+    journal.join(segment_name(*segments(&journal).unwrap().last().unwrap()))
+}
+
+#[tokio::test]
+async fn streams_go_on_after_a_restart_and_repeat_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    for sequence in 1..=3 {
+        append(&store, "a", sequence).await.unwrap();
+    }
+    append(&store, "b", 1).await.unwrap();
+    drop(store);
+    let store = open(directory.path());
+    assert_eq!(store.acknowledged("gps", "a"), Some(3));
+    assert_eq!(store.acknowledged("gps", "b"), Some(1));
+    assert_eq!(store.acknowledged("other", "a"), None);
+    append(&store, "a", 2).await.unwrap();
+    append(&store, "a", 4).await.unwrap();
+    let gap = append(&store, "a", 6).await.unwrap_err();
+    assert_eq!((gap.kind, gap.reason.as_str()), (Kind::Conflict, "sequence_gap"));
+    let expected = [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("a", 4)].map(|(s, n)| (s.to_owned(), n));
+    assert_eq!(held(&store).await, expected);
+}
+
+#[tokio::test]
+async fn a_batch_sent_twice_at_once_is_kept_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let twice = (0..20).map(|_| append(&store, "a", 1));
+    for outcome in futures::future::join_all(twice).await {
+        outcome.unwrap();
+    }
+    assert_eq!(held(&store).await, [("a".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn a_store_is_opened_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let other = Store::open(directory.path(), Settings::default(), clock());
+    assert!(matches!(other, Err(StoreError::Locked(_))));
+    drop(store);
+    open(directory.path());
+}
+
+#[tokio::test]
+async fn torn_at_every_byte_the_last_batch_is_whole_or_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    append(&store, "a", 1).await.unwrap();
+    let before = fs::read(last_segment(directory.path())).unwrap().len();
+    append(&store, "a", 2).await.unwrap();
+    drop(store);
+    let path = last_segment(directory.path());
+    let bytes = fs::read(&path).unwrap();
+    for cut in before..=bytes.len() {
+        fs::write(&path, &bytes[..cut]).unwrap();
+        let store = open(directory.path());
+        let whole = if cut == bytes.len() { 2 } else { 1 };
+        assert_eq!(store.acknowledged("gps", "a"), Some(whole), "cut at {cut}");
+        append(&store, "a", whole + 1).await.unwrap();
+        assert_eq!(held(&store).await.len() as u64, whole + 1);
+    }
+}
+
+#[tokio::test]
+async fn damage_before_the_end_is_never_cut_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    for sequence in 1..=2 {
+        append(&store, "a", sequence).await.unwrap();
+    }
+    drop(store);
+    let path = last_segment(directory.path());
+    let bytes = fs::read(&path).unwrap();
+    let mut changed = bytes.clone();
+    changed[70] ^= 1;
+    fs::write(&path, &changed).unwrap();
+    let opened = Store::open(directory.path(), Settings::default(), clock());
+    assert!(matches!(opened, Err(StoreError::Damaged(_))));
+    assert_eq!(fs::read(&path).unwrap(), changed);
+}
+
+/// Storage that fails at one step, with what was written before it or without.
+struct Faulty {
+    file: SegmentFile,
+    steps_left: Arc<AtomicU32>,
+    fault: fn(&mut SegmentFile, &[u8]) -> io::Error,
+}
+
+impl Faulty {
+    fn step(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.steps_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) {
+            Ok(1) => Err((self.fault)(&mut self.file, bytes)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl SegmentStorage for Faulty {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.step(bytes)?;
+        self.file.append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.step(&[])?;
+        self.file.sync()
+    }
+
+    fn begin(&mut self, first: u64, bytes: &[u8]) -> io::Result<()> {
+        self.step(&[])?;
+        self.file.begin(first, bytes)
+    }
+}
+
+fn nothing_written(_: &mut SegmentFile, _: &[u8]) -> io::Error {
+    io::Error::other("the disk failed")
+}
+
+fn a_part_written(file: &mut SegmentFile, bytes: &[u8]) -> io::Error {
+    file.append(&bytes[..bytes.len() / 2]).unwrap();
+    io::ErrorKind::StorageFull.into()
+}
+
+fn everything_written(file: &mut SegmentFile, bytes: &[u8]) -> io::Error {
+    file.append(bytes).unwrap();
+    io::Error::other("the disk failed")
+}
+
+#[tokio::test]
+async fn after_a_failed_write_nothing_is_acknowledged_until_the_store_is_opened_again() {
+    for fault in [nothing_written, a_part_written, everything_written] {
+        for step in 1..=8 {
+            let directory = tempfile::tempdir().unwrap();
+            let steps_left = Arc::new(AtomicU32::new(step));
+            let left = steps_left.clone();
+            let faulty = |file| Faulty { file, steps_left: left, fault };
+            let store = Store::start(directory.path(), &Settings::default(), clock(), TINY, faulty).unwrap();
+            let mut acknowledged = 0;
+            for sequence in 1..=3 {
+                match append(&store, "a", sequence).await {
+                    Ok(()) => acknowledged = sequence,
+                    Err(refusal) => assert_eq!(refusal.reason, "positions_unwritable"),
+                }
+            }
+            assert_eq!(steps_left.load(Ordering::SeqCst), 0);
+            assert!(acknowledged < 3, "the fault was never met");
+            assert!(store.check().is_err());
+            let again = append(&store, "a", acknowledged + 1).await.unwrap_err();
+            assert_eq!(again.reason, "positions_unwritable");
+            drop(store);
+            let store = open(directory.path());
+            let recovered = store.acknowledged("gps", "a").unwrap_or(0);
+            assert!((acknowledged..=acknowledged + 1).contains(&recovered), "{acknowledged} {recovered}");
+            for sequence in 1..=4 {
+                append(&store, "a", sequence).await.unwrap();
+            }
+            let expected: Vec<_> = (1..=4).map(|sequence| ("a".to_owned(), sequence)).collect();
+            assert_eq!(held(&store).await, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_journal_refuses_and_still_knows_what_it_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    append(&store, "a", 1).await.unwrap();
+    let limit = Settings::default().journal_limit_bytes();
+    store.inner.shared.journal_bytes.fetch_add(limit, Ordering::SeqCst);
+    assert_eq!(append(&store, "a", 2).await.unwrap_err().reason, "positions_full");
+    append(&store, "a", 1).await.unwrap();
+    store.inner.shared.journal_bytes.fetch_sub(limit, Ordering::SeqCst);
+    append(&store, "a", 2).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_follower_goes_on_from_a_remembered_place_over_segments_and_restarts() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = || Store::start(directory.path(), &Settings::default(), clock(), TINY, |file| file).unwrap();
+    let store = start();
+    for sequence in 1..=5 {
+        append(&store, "a", sequence).await.unwrap();
+    }
+    let mut follower = store.subscribe(3);
+    let placed = follower.next().await.unwrap().unwrap();
+    assert_eq!((placed.place, placed.batch.sequence), (3, 4));
+    drop(store);
+    let placed = follower.next().await.unwrap().unwrap();
+    assert_eq!((placed.place, placed.batch.sequence), (4, 5));
+    assert_eq!(follower.next().await.unwrap(), None);
+    let store = start();
+    let mut follower = store.subscribe(5);
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(20), follower.next()).await.is_err());
+    let (placed, appended) = tokio::join!(follower.next(), append(&store, "a", 6));
+    appended.unwrap();
+    assert_eq!(placed.unwrap().unwrap().place, 5);
+    // What has left the journal is told; the table keeps it.
+    let journal = directory.path().join("journal");
+    fs::remove_file(journal.join(segment_name(0))).unwrap();
+    let gone = store.subscribe(0).next().await.unwrap_err();
+    assert_eq!(gone, StoreError::PlaceGone { first: segments(&journal).unwrap()[0] });
+}
+
+#[tokio::test]
+async fn refused_points_are_found_by_their_numbers() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let refused = |count: u32| (0..count).map(|i| RefusedPoint::new(i, Reason::Swapped, &position(1))).collect();
+    store.append("gps", "a", 1, vec![position(1)], refused(3)).await.unwrap();
+    store.append("other", "a", 1, Vec::new(), refused(2)).await.unwrap();
+    store.append("gps", "a", 2, Vec::new(), refused(4)).await.unwrap();
+    drop(store);
+    let store = open(directory.path());
+    let all = store.quarantine("gps", 0, 100).await.unwrap();
+    assert_eq!(all.len(), 7);
+    assert!(all.is_sorted_by(|a, b| a.number < b.number));
+    let (mut after, mut paged) = (0, Vec::new());
+    while let Some(page) = Some(store.quarantine("gps", after, 2).await.unwrap()).filter(|page| !page.is_empty()) {
+        after = page.last().unwrap().number;
+        paged.extend(page);
+    }
+    assert_eq!(paged, all);
+}
+
+/// Numbers of the positions in the table, each as often as it is there.
+fn settled(store: &Store) -> u64 {
+    use datafusion::parquet::file::reader::{FileReader, SerializedFileReader};
+    let rows = |path| {
+        let file = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
+        file.metadata().file_metadata().num_rows() as u64
+    };
+    store.files().into_iter().map(rows).sum()
+}
+
+#[tokio::test]
+async fn what_has_settled_leaves_the_journal_and_streams_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let sizes = || Sizes { segment_bytes: 1, history_bytes: 0 };
+    let start = || Store::start(directory.path(), &Settings::default(), clock(), sizes(), |file| file).unwrap();
+    let store = start();
+    let refused = || vec![RefusedPoint::new(0, Reason::Swapped, &position(1))];
+    for sequence in 1..=6 {
+        store.append("gps", "a", sequence, vec![position(sequence as i64)], refused()).await.unwrap();
+    }
+    store.settle().await.unwrap();
+    let journal = directory.path().join("journal");
+    let left = segments(&journal).unwrap();
+    assert_eq!(left.len(), 1, "only the segment that is being written");
+    assert_eq!(store.inner.shared.journal_bytes.load(Ordering::SeqCst), bytes_of(&journal).unwrap());
+    assert_eq!(store.subscribe(0).next().await, Err(StoreError::PlaceGone { first: left[0] }));
+    drop(store);
+    let store = start();
+    assert_eq!(store.acknowledged("gps", "a"), Some(6));
+    store.append("gps", "a", 6, vec![position(6)], refused()).await.unwrap();
+    store.append("gps", "a", 7, vec![position(7)], refused()).await.unwrap();
+    // The first six are in a file, the last one in the journal.
+    let quarantined = store.quarantine("gps", 0, 100).await.unwrap();
+    assert_eq!(quarantined.iter().map(|point| point.sequence).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
+    let page = store.quarantine("gps", quarantined[2].number, 3).await.unwrap();
+    assert_eq!(page, quarantined[3..6]);
+    assert_eq!(store.quarantine("..", 0, 1).await.unwrap_err().reason, "stream_name");
+    store.settle().await.unwrap();
+    assert_eq!(store.quarantine("gps", 0, 100).await.unwrap(), quarantined);
+    assert_eq!(settled(&store), 7);
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_written_loses_and_doubles_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    append(&store, "a", 1).await.unwrap();
+    store.settle().await.unwrap();
+    // The data file of the next version can be written and its line in the log cannot.
+    let next = store.table().join("_delta_log/00000000000000000002.tmp");
+    fs::create_dir(&next).unwrap();
+    append(&store, "a", 2).await.unwrap();
+    for _ in 0..2 {
+        assert!(matches!(store.settle().await, Err(StoreError::Files { .. })));
+    }
+    append(&store, "a", 3).await.unwrap();
+    assert_eq!(settled(&store), 3);
+    fs::remove_dir(&next).unwrap();
+    store.settle().await.unwrap();
+    assert_eq!(settled(&store), 9);
+    drop(store);
+    let store = open(directory.path());
+    store.settle().await.unwrap();
+    assert_eq!(settled(&store), 9);
+}
+
+#[tokio::test]
+async fn a_journal_that_was_taken_away_is_missed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    append(&store, "a", 1).await.unwrap();
+    store.settle().await.unwrap();
+    drop(store);
+    fs::remove_dir_all(directory.path().join("journal")).unwrap();
+    let opened = Store::open(directory.path(), Settings::default(), clock());
+    assert!(matches!(opened, Err(StoreError::Damaged(_))));
+}

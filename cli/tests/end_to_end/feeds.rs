@@ -1,0 +1,200 @@
+//! A partner's positions, from its file to the node's disk.
+
+use std::{
+    collections::HashSet,
+    fmt::Write as _,
+    fs,
+    io::Write,
+    process::{Child, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use sallyport_node::positions::{Settings, Store};
+use sallyport_trust::{
+    audit::{Outcome, Phase, verify_each},
+    clock::Clock,
+};
+use serde_json::Value;
+
+use crate::federation::{Agency, Federation, OPEN_RULES, PATIENCE, reason, tls};
+
+const FEED: &str = r#"
+[[feed]]
+name = "acme.positions"
+partner = "acme"
+devices = ["ACME-*"]
+"#;
+
+const RULE: &str = r#"
+[[rule]]
+id = "feeds"
+effect = "allow"
+actions = ["contribute"]
+datasets = ["acme.positions"]
+[rule.subject]
+role = { equals = "feed" }
+"#;
+
+/// A federation in which Acme has a feed; `lind` has only the certificate of a person.
+fn start() -> Federation {
+    let rules = format!("{OPEN_RULES}{RULE}");
+    let mut acme = Agency::new("acme", FEED, &[]);
+    acme.rules = Some(&rules);
+    let federation = Federation::start_unsettled(&[acme, Agency::new("hsi", "", &[])]);
+    let mut people = fs::OpenOptions::new().append(true).open(federation.path().join("people.toml")).unwrap();
+    for (name, certificate) in [("acme", "partner-acme-feed"), ("posing", "agency-acme-user-acme-analyst")] {
+        let files = tls(certificate).replace("[tls]", "[feed.tls]");
+        let node = format!("127.0.0.1:{}", federation.ports[1]);
+        writeln!(people, "[[feed]]\nname = \"{name}\"\nagency = \"acme\"\nnode = \"{node}\"\n{files}").unwrap();
+    }
+    federation
+}
+
+/// Seconds of now; positions are of the last days.
+fn now_s() -> i64 {
+    Clock::system().now_ms() / 1000
+}
+
+/// So many seconds of each of ten trucks, as CSV.
+fn tracks(seconds: i64) -> String {
+    let begin = now_s() - seconds - 60;
+    let mut text = String::from("truck,time,lat,lon,speed_mph\n");
+    for second in 0..seconds {
+        for truck in 0..10 {
+            let latitude = 27.5 + second as f64 * 1e-4;
+            writeln!(text, "ACME-{truck},{},{latitude:.6},-99.{truck}5,55", begin + second).unwrap();
+        }
+    }
+    text
+}
+
+/// Device and moment of everything that the ended node has kept.
+fn kept(federation: &Federation) -> Vec<(String, i64)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let directory = federation.path().join("acme/positions");
+        let mut batches = Store::open(&directory, Settings::default(), Clock::system()).unwrap().subscribe(0);
+        let mut kept = Vec::new();
+        while let Some(placed) = batches.next().await.unwrap() {
+            kept.extend(placed.batch.positions.into_iter().map(|position| (position.device, position.at_ms)));
+        }
+        kept
+    })
+}
+
+fn told(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_file_is_sent_and_what_is_bad_in_it_is_told_by_line() {
+    let mut federation = start();
+    let now = now_s();
+    let lines = [
+        "device,time,latitude,longitude".to_owned(),
+        format!("ACME-1,{now},27.5,-99.5"),
+        format!("ACME-1,{now},north,-99.5"),
+        format!("ACME-1,{now},-99.5,27.5"),
+        format!("BOLT-1,{now},27.5,-99.5"),
+        format!("ACME-2,{},27.5,-99.5", now + 86_400),
+        format!("ACME-2,{now},0,0"),
+        format!("ACME-2,{now},27.5,-99.5"),
+    ];
+    fs::write(federation.path().join("day.csv"), lines.join("\n")).unwrap();
+    let push = ["feed", "push", "day.csv", "--as", "acme", "--json"];
+    let summary = told(&federation.output(&push));
+    assert_eq!((&summary["accepted"], &summary["kept_before"]), (&2.into(), &0.into()));
+    for (reason, line) in
+        [("unreadable", 3), ("swapped", 4), ("unknown_device", 5), ("in_future", 6), ("null_island", 7)]
+    {
+        let refused = &summary["refused"][reason];
+        assert_eq!((&refused["count"], &refused["first_records"][0]), (&1.into(), &line.into()), "{summary}");
+    }
+    // The same file again is the same stream.
+    let again = told(&federation.output(&push));
+    assert_eq!((&again["accepted"], &again["kept_before"]), (&0.into(), &6.into()));
+
+    let shown = told(&federation.output(&["feed", "quarantine", "--as", "acme", "--json"]));
+    let reasons: Vec<&str> =
+        shown["points"].as_array().unwrap().iter().map(|point| point["reason"].as_str().unwrap()).collect();
+    assert_eq!(reasons, ["swapped", "unknown_device", "in_future", "null_island"]);
+    assert_eq!(shown["points"][0]["latitude"], -99.5);
+
+    // From the standard input, in another format.
+    let mut child = federation.command(&["feed", "push", "-", "--as", "acme", "--json"]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let message = format!("{{\"_type\":\"location\",\"tid\":\"ACME-3\",\"tst\":{now},\"lat\":27.5,\"lon\":-99.5}}\n");
+    child.stdin.take().unwrap().write_all(message.as_bytes()).unwrap();
+    assert_eq!(told(&child.wait_with_output().unwrap())["accepted"], 1);
+
+    for (who, feed, expected) in [
+        ("posing", "acme.positions", "wrong_role"),
+        ("acme", "acme.other", "feed_unknown"),
+        ("nobody", "x", "feed_unknown"),
+    ] {
+        let output = federation.output(&["feed", "push", "day.csv", "--as", who, "--feed", feed]);
+        assert_eq!(reason(&output), expected, "{who} {feed}");
+        assert!(output.stdout.is_empty(), "{who} {feed}");
+    }
+    federation.stop("acme");
+    assert_eq!(kept(&federation).len(), 3);
+    let mut ended = Vec::new();
+    verify_each(&federation.audit("acme"), |entry| match &entry.phase {
+        Phase::Complete(done) if done.counts.contains_key("positions_accepted") => ended.push(done.outcome),
+        _ => {}
+    })
+    .unwrap();
+    assert_eq!(ended, [Outcome::Answered, Outcome::Answered], "one entry for each sending that brought something");
+}
+
+fn pushing(federation: &Federation) -> Child {
+    let mut command = federation.command(&["feed", "push", "tracks.csv", "--as", "acme", "--batch", "100", "--json"]);
+    command.stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// Bytes of the node's journal of positions.
+fn journal(federation: &Federation) -> u64 {
+    let Ok(files) = fs::read_dir(federation.path().join("acme/positions/journal")) else { return 0 };
+    files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len())).sum()
+}
+
+fn wait_until_kept(federation: &Federation, bytes: u64) {
+    let until = Instant::now() + PATIENCE;
+    while journal(federation) < bytes {
+        assert!(Instant::now() < until, "{}", federation.log("acme"));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn killing_either_side_in_mid_stream_loses_nothing_and_doubles_nothing() {
+    let mut federation = start();
+    let text = tracks(20_000);
+    let points = text.lines().count() as u64 - 1;
+    fs::write(federation.path().join("tracks.csv"), &text).unwrap();
+    // The sender dies twice and is started again.
+    for _ in 0..2 {
+        let before = journal(&federation);
+        let mut sender = pushing(&federation);
+        wait_until_kept(&federation, before + 50_000);
+        sender.kill().unwrap();
+        sender.wait().unwrap();
+    }
+    // Then the node dies, again and again, under one sender.
+    let sender = pushing(&federation);
+    for _ in 0..4 {
+        wait_until_kept(&federation, journal(&federation) + 50_000);
+        federation.kill("acme");
+        federation.run("acme");
+    }
+    let summary = told(&sender.wait_with_output().unwrap());
+    assert_eq!(summary["refused"], serde_json::json!({}), "{summary}");
+    let (accepted, before) = (summary["accepted"].as_u64().unwrap(), summary["kept_before"].as_u64().unwrap());
+    assert_eq!(accepted + before, points);
+    assert!(before > 0 && summary["breaks"].as_u64().unwrap() > 0, "{summary}");
+    federation.stop("acme");
+    let kept = kept(&federation);
+    assert_eq!(kept.len() as u64, points, "none lost, none doubled");
+    assert_eq!(kept.iter().collect::<HashSet<_>>().len() as u64, points);
+}

@@ -1,0 +1,118 @@
+//! CSV: a header line that names the columns, then a line for each position.
+
+use std::io::BufRead;
+
+use super::{
+    ReadError, Reading, Record,
+    detect::without_mark,
+    fields::{Draft, Field},
+};
+use crate::lines::{LINE_BYTES_MAX, Line, Lines};
+
+/// Columns of a line, at most; further ones are not looked at.
+const COLUMNS_MAX: usize = 256;
+
+/// A table as it is read.
+pub(super) struct Table<R> {
+    lines: Lines<R>,
+    columns: Option<Columns>,
+}
+
+/// What the header says, and the room in which lines are taken apart.
+struct Columns {
+    fields: Vec<Option<(Field, usize)>>,
+    splitter: csv_core::Reader,
+    text: Vec<u8>,
+    ends: Vec<usize>,
+    /// How many of the ends are of the line taken apart last.
+    cells: usize,
+}
+
+impl<R: BufRead> Table<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self { lines: Lines::new(input), columns: None }
+    }
+
+    pub(super) fn next(&mut self, device: Option<&str>) -> Result<Option<Record>, ReadError> {
+        loop {
+            let Some((number, line)) = self.lines.next()? else { return Ok(None) };
+            let reading = match (line, &mut self.columns) {
+                (Line::Whole(line), _) if line.trim_ascii().is_empty() => continue,
+                (Line::Whole(line), None) => {
+                    self.columns = Some(Columns::of_header(without_mark(line))?);
+                    continue;
+                }
+                (Line::TooLong, None) => {
+                    return Err(ReadError::Header { missing: "anything; it is too long to be a header" });
+                }
+                (Line::TooLong, Some(_)) => Reading::too_long(),
+                (Line::Whole(line), Some(columns)) => columns.read(line, device),
+            };
+            return Ok(Some(Record { number, reading }));
+        }
+    }
+}
+
+impl Columns {
+    fn of_header(line: &[u8]) -> Result<Self, ReadError> {
+        let count = |delimiter| line.iter().filter(|&&byte| byte == delimiter).count();
+        let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|&delimiter| (count(delimiter), delimiter == b','));
+        let mut columns = Self {
+            fields: Vec::new(),
+            splitter: csv_core::ReaderBuilder::new().delimiter(delimiter.unwrap_or(b',')).build(),
+            text: vec![0; LINE_BYTES_MAX],
+            ends: vec![0; COLUMNS_MAX],
+            cells: 0,
+        };
+        columns.split(line);
+        let named: Vec<_> = columns.cells().map(|cell| cell.and_then(Field::named)).collect();
+        let has = |wanted: &[Field]| named.iter().flatten().any(|(field, _)| wanted.contains(field));
+        for (wanted, missing) in [
+            (&[Field::Latitude][..], "the latitude, such as `latitude` or `lat`"),
+            (&[Field::Longitude][..], "the longitude, such as `longitude` or `lon`"),
+            (&[Field::Time, Field::Milliseconds][..], "the time, such as `timestamp` or `time`"),
+        ] {
+            if !has(wanted) {
+                return Err(ReadError::Header { missing });
+            }
+        }
+        columns.fields = named;
+        Ok(columns)
+    }
+
+    fn read(&mut self, line: &[u8], device: Option<&str>) -> Reading {
+        self.split(line);
+        let mut draft = Draft::default();
+        for (cell, field) in self.cells().zip(&self.fields) {
+            match (cell, field) {
+                (_, None) => {}
+                (Some(cell), Some(field)) => draft.set(*field, cell),
+                (None, Some(_)) => return Reading::unreadable("the line is not UTF-8"),
+            }
+        }
+        Reading::of(draft.finish(device))
+    }
+
+    /// Takes a line apart; the text never becomes longer by it.
+    fn split(&mut self, line: &[u8]) {
+        self.splitter.reset();
+        let (_, read, written, ends) = self.splitter.read_record(line, &mut self.text, &mut self.ends);
+        self.cells = ends;
+        if read == line.len()
+            && let (Some(text), Some(more)) = (self.text.get_mut(written..), self.ends.get_mut(ends..))
+        {
+            // The end of the input ends the record.
+            self.cells += self.splitter.read_record(&[], text, more).3;
+        }
+    }
+
+    /// The cells of the line taken apart last; none where a cell is not UTF-8.
+    fn cells(&self) -> impl Iterator<Item = Option<&str>> {
+        let mut begin = 0;
+        self.ends.iter().take(self.cells).map(move |&end| {
+            let cell = self.text.get(begin..end).unwrap_or_default();
+            begin = end;
+            std::str::from_utf8(cell).ok()
+        })
+    }
+}
