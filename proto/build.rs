@@ -2,7 +2,7 @@
 
 use std::{env, error::Error, path::PathBuf};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "sallyport/audit/v1/audit.proto",
     "sallyport/audit/v1/witness.proto",
     "sallyport/common/v1/common.proto",

@@ -7,7 +7,14 @@ use prost::Message;
 use sallyport_proto::{
     gateway::v1::RelayKind,
     node::v1::{
-        AccountRequest, AccountResponse, ActOnLeadRequest, ChangeEpochRequest, ClearSubjectRequest, ClearSubjectResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse, DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse, DisclosuresRequest, DisclosuresResponse, EpochGreeting, EpochRequest, EpochResponse, HeldQuestionsRequest, HeldQuestionsResponse, Lead, ListLeadsRequest, ListLeadsResponse, PublishPatternRequest, PublishPatternResponse, RaiseLeadRequest, RaiseLeadResponse, ReadinessRequest, ReadinessResponse, ReceiptRequest, ReceiptResponse, ReleaseRequest, ReleaseResponse, ReleasesRequest, ReleasesResponse, RevealRequest, RevealResponse, ShowLeadRequest, SignedMessage, contribution_server::Contribution, desk_server::Desk,
+        AccountRequest, AccountResponse, ActOnLeadRequest, ChangeEpochRequest, ClearSubjectRequest,
+        ClearSubjectResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse, DescribeRequest,
+        DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse, DisclosuresRequest,
+        DisclosuresResponse, EpochGreeting, EpochRequest, EpochResponse, HeldQuestionsRequest, HeldQuestionsResponse,
+        Lead, ListLeadsRequest, ListLeadsResponse, PublishPatternRequest, PublishPatternResponse, RaiseLeadRequest,
+        RaiseLeadResponse, ReadinessRequest, ReadinessResponse, ReceiptRequest, ReceiptResponse, ReleaseRequest,
+        ReleaseResponse, ReleasesRequest, ReleasesResponse, RevealRequest, RevealResponse, ShowLeadRequest,
+        SignedMessage, contribution_server::Contribution, desk_server::Desk,
     },
 };
 use sallyport_trust::{

@@ -8,7 +8,12 @@ use std::{
 use sallyport_proto::{
     gateway::v1::{NodeCatalog, Progress},
     node::v1::{
-        ActOnLeadRequest, AskPattern, ChangeEpochRequest, ClearSubjectRequest, DeskAnswer, DeskAskRequest, DeskCatalogRequest, DisclosuresRequest, DisclosuresResponse, EpochRequest, EpochResponse, HeldQuestion, HeldQuestionsRequest, Lead, ListLeadsRequest, ListLeadsResponse, OwnHeldQuestion, PublishPatternRequest, PublishPatternResponse, RaiseLeadRequest, ReadinessRequest, ReadinessResponse, ReceiptRequest, ReleaseRequest, ReleasesRequest, ReleasesResponse, ShowLeadRequest, desk_ask_event::Event, desk_client::DeskClient, raise_lead_response::Raised,
+        ActOnLeadRequest, AskPattern, ChangeEpochRequest, ClearSubjectRequest, DeskAnswer, DeskAskRequest,
+        DeskCatalogRequest, DisclosuresRequest, DisclosuresResponse, EpochRequest, EpochResponse, HeldQuestion,
+        HeldQuestionsRequest, Lead, ListLeadsRequest, ListLeadsResponse, OwnHeldQuestion, PublishPatternRequest,
+        PublishPatternResponse, RaiseLeadRequest, ReadinessRequest, ReadinessResponse, ReceiptRequest, ReleaseRequest,
+        ReleasesRequest, ReleasesResponse, ShowLeadRequest, desk_ask_event::Event, desk_client::DeskClient,
+        raise_lead_response::Raised,
     },
 };
 use sallyport_trust::{
