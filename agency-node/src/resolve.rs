@@ -71,17 +71,18 @@ async fn subjects(
     let own: Vec<u32> = numbers.iter().flatten().copied().collect();
     let statuses = node.holdings.labels(permit, kind, &own).await?;
     let hidden = hidden(permit);
+    let outcomes = node.leads.labels(kind);
     let subjects: Vec<_> =
         numbers.iter().map(|number| number.and_then(|number| node.holdings.identifier(kind, number))).collect();
     let matches =
         answer.matches.iter().zip(&numbers).zip(&subjects).zip(1..).map(|(((found, number), subject), rank)| {
             // What became of a lead is newer than what was recorded before there were leads.
-            let outcome = subject.as_ref().and_then(|subject| node.leads.label(kind, subject));
+            let outcome = subject.as_ref().and_then(|subject| outcomes.get(subject.as_str()));
             DeskMatch {
                 rank,
                 reference: reference(found),
                 label: subject.as_ref().map(|identifier| mask(kind, identifier, hidden)),
-                status: outcome.or_else(|| statuses.get(&(*number)?).cloned()),
+                status: outcome.map(|outcome| (*outcome).to_owned()).or_else(|| statuses.get(&(*number)?).cloned()),
                 qe_millionths: found.qe_millionths,
                 evidence: evidence(question, found),
                 others: found.others,

@@ -79,8 +79,12 @@ const PRIVACY_OFFICER: &str = "role = \"privacy_officer\"\n";
 const OPERATORS: [&str; 3] = ["weber", "santos", "kimura"];
 const OPERATOR: &str = "role = \"operator\"\n";
 
+/// Who is told at each of them when nobody acts on a lead.
+const WATCH_COMMANDERS: [&str; 3] = ["marsh", "reyes", "olsen"];
+const WATCH_COMMANDER: &str = "role = \"watch_commander\"\n";
+
 /// The policies that the demonstration's parties start with, as they stand in the repository.
-const POLICIES: [(&str, &str); 10] = [
+const POLICIES: [(&str, &str); 12] = [
     ("model.conf", include_str!("../../policies/model.conf")),
     ("schema.toml", include_str!("../../policies/schema.toml")),
     ("gateway/rules.toml", include_str!("../../policies/gateway/rules.toml")),
@@ -89,6 +93,8 @@ const POLICIES: [(&str, &str); 10] = [
     ("hsi/cases.toml", include_str!("../../policies/hsi/cases.toml")),
     ("cbp/rules.toml", include_str!("../../policies/cbp/rules.toml")),
     ("cbp/cases.toml", include_str!("../../policies/cbp/cases.toml")),
+    ("hsi/playbooks/in-bond-corridor.toml", include_str!("../../policies/hsi/playbooks/in-bond-corridor.toml")),
+    ("cbp/playbooks/in-bond-corridor.toml", include_str!("../../policies/cbp/playbooks/in-bond-corridor.toml")),
     ("acme/rules.toml", include_str!("../../policies/acme/rules.toml")),
     ("acme/cases.toml", include_str!("../../policies/acme/cases.toml")),
 ];
@@ -208,12 +214,18 @@ fn start(directory: &Path) -> Result<Federation, Failure> {
         .zip(ASKERS)
         .zip(RELEASE_OFFICERS)
         .zip(DATASETS)
-        .zip(PRIVACY_OFFICERS.into_iter().zip(OPERATORS))
-        .map(|((((agency, asker), officer), datasets), (privacy_officer, operator))| Member {
+        .zip(PRIVACY_OFFICERS.into_iter().zip(OPERATORS).zip(WATCH_COMMANDERS))
+        .map(|((((agency, asker), officer), datasets), ((privacy_officer, operator), commander))| Member {
             agency: (*agency).to_owned(),
-            people: [asker, (officer, RELEASE_OFFICER), (privacy_officer, PRIVACY_OFFICER), (operator, OPERATOR)]
-                .map(|(name, attributes)| (name.to_owned(), attributes.to_owned()))
-                .to_vec(),
+            people: [
+                asker,
+                (officer, RELEASE_OFFICER),
+                (privacy_officer, PRIVACY_OFFICER),
+                (operator, OPERATOR),
+                (commander, WATCH_COMMANDER),
+            ]
+            .map(|(name, attributes)| (name.to_owned(), attributes.to_owned()))
+            .to_vec(),
             datasets: datasets.to_owned(),
             policies: directory.join("policies").join(agency),
         })

@@ -4,11 +4,13 @@
 //! goes to if nobody does, and which lawful exceptions are checked first. A [`lead`] is a match that
 //! somebody must act on: a list of events, and what follows from them. Its [`clock`]s and the [`ruling`]s
 //! that keep a match from being raised again follow from events and a moment alone.
+//! [`calibrate`] learns weights from outcomes.
 //!
 //! Everything here is pure: no I/O, no clock, no randomness. Subjects are named here, so nothing of a
 //! lead ever leaves the node of the agency that raised it.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod calibrate;
 pub mod clock;
 pub mod event;
 pub mod invalid;

@@ -19,6 +19,7 @@ mod wire;
 mod tests;
 
 use std::{
+    collections::HashMap,
     io,
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
@@ -195,9 +196,9 @@ impl Leads {
         outcomes::dataset(agency, datasets, &self.outcomes)
     }
 
-    /// What became of a subject, in the newest lead that was closed.
-    pub(crate) fn label(&self, kind: IdentifierType, subject: &Canonical) -> Option<String> {
-        outcomes::label(&self.store, kind, subject)
+    /// What became of each subject of this type, in its newest lead that was closed; by canonical identifier.
+    pub(crate) fn labels(&self, kind: IdentifierType) -> HashMap<String, &'static str> {
+        outcomes::labels(&self.store, kind)
     }
 
     fn write_outcomes(&self) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! What became of leads, as a data set of the node: one row for each closed lead. Questions can use it, and
 //! it labels the node's own answers.
 
-use std::{io, path::Path};
+use std::{collections::HashMap, io, path::Path};
 
 use chrono::{DateTime, SecondsFormat};
 use sallyport_lead::{
@@ -13,7 +13,7 @@ use super::store::Store;
 use crate::{
     dataset::{Attribute, AttributeType, Coverage, Dataset, Identifier, Label, Sensitivity, Time},
     disk,
-    identifier::{Canonical, IdentifierType},
+    identifier::IdentifierType,
 };
 
 /// Columns beside those of the identifiers: name, type.
@@ -88,14 +88,14 @@ pub(super) fn write(store: &Store, file: &Path) -> io::Result<()> {
     disk::replace(file, &out.into_inner().map_err(|error| io::Error::other(error.to_string()))?)
 }
 
-/// The outcome of the subject's newest closed lead.
-pub(super) fn label(store: &Store, kind: IdentifierType, subject: &Canonical) -> Option<String> {
-    let about = |lead: &Lead| lead.sighting.subject_kind == kind.name() && lead.sighting.subject == subject.as_str();
-    let closed = store.pick(|lead| {
-        about(lead).then_some(())?;
-        Some((lead.round.ended_ms?, outcome(lead)?))
+/// The outcome of each subject's newest closed lead.
+pub(super) fn labels(store: &Store, kind: IdentifierType) -> HashMap<String, &'static str> {
+    let mut closed = store.pick(|lead| {
+        let is_of_kind = lead.sighting.subject_kind == kind.name();
+        is_of_kind.then(|| Some((lead.round.ended_ms?, lead.sighting.subject.clone(), outcome(lead)?)))?
     });
-    closed.into_iter().max().map(|(_, outcome)| outcome.to_owned())
+    closed.sort_unstable();
+    closed.into_iter().map(|(_, subject, outcome)| (subject, outcome)).collect()
 }
 
 /// How a closed lead ended.

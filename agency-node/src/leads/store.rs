@@ -48,8 +48,16 @@ pub(super) struct Store {
 
 #[derive(Default)]
 struct All {
-    leads: BTreeMap<String, (Lead, BTreeSet<String>)>,
+    leads: BTreeMap<String, Held>,
     clearances: BTreeMap<String, Clearance>,
+}
+
+/// A lead in memory.
+struct Held {
+    lead: Lead,
+    told: BTreeSet<String>,
+    /// It is closed and everybody was told: nothing becomes due until something happens to it.
+    is_quiet: bool,
 }
 
 impl Store {
@@ -65,7 +73,7 @@ impl Store {
             let lead = Lead::replay(&id, events).map_err(|invalid| {
                 io::Error::new(io::ErrorKind::InvalidData, format!("lead {id}: {invalid} Restore it from a backup."))
             })?;
-            all.leads.insert(id, (lead, told));
+            all.leads.insert(id, Held { lead, told, is_quiet: false });
         }
         Ok(Self { leads, clearances, all: Mutex::new(all) })
     }
@@ -76,25 +84,25 @@ impl Store {
 
     /// All leads, oldest first.
     pub(super) fn list(&self) -> Vec<Lead> {
-        let mut leads: Vec<Lead> = self.all().leads.values().map(|(lead, _)| lead.clone()).collect();
+        let mut leads: Vec<Lead> = self.all().leads.values().map(|held| held.lead.clone()).collect();
         leads.sort_by(|a, b| (a.raised_ms(), &a.id).cmp(&(b.raised_ms(), &b.id)));
         leads
     }
 
     /// The leads that `wanted` picks, made into something smaller under the lock.
     pub(super) fn pick<T>(&self, wanted: impl FnMut(&Lead) -> Option<T>) -> Vec<T> {
-        self.all().leads.values().map(|(lead, _)| lead).filter_map(wanted).collect()
+        self.all().leads.values().map(|held| &held.lead).filter_map(wanted).collect()
     }
 
     pub(super) fn get(&self, id: &str) -> Result<Lead, Refusal> {
-        self.all().leads.get(id).map(|(lead, _)| lead.clone()).ok_or_else(unknown)
+        self.all().leads.get(id).map(|held| held.lead.clone()).ok_or_else(unknown)
     }
 
     /// Makes a lead of a match, unless it is known or nothing; under one lock, so that two matches of the
     /// same subject never make two leads.
     pub(super) fn raise(&self, by: Actor, sighting: Sighting, plan: &Plan, now_ms: i64) -> Result<RaisedAs, Refusal> {
         let mut all = self.all();
-        let leads = all.leads.values().map(|(lead, _)| lead);
+        let leads = all.leads.values().map(|held| &held.lead);
         match ruling::standing(leads, all.clearances.values(), (&sighting, plan), now_ms) {
             Standing::Suppressed(until_ms) => Ok(RaisedAs::Suppressed(until_ms)),
             Standing::Known(id) => {
@@ -121,7 +129,7 @@ impl Store {
         (sighting, plan): (Sighting, &Plan),
         now_ms: i64,
     ) -> Result<(), Refusal> {
-        let Some((lead, told)) = all.leads.get(id) else { return Ok(()) };
+        let Some(Held { lead, told, .. }) = all.leads.get(id) else { return Ok(()) };
         if !lead.state.is_open() || !ruling::is_news(lead, (&sighting, plan)) {
             return Ok(());
         }
@@ -140,7 +148,7 @@ impl Store {
     /// Lets something happen to a lead; durable when this returns.
     pub(super) fn act(&self, id: &str, by: Actor, what: What, now_ms: i64) -> Result<Lead, Refusal> {
         let mut all = self.all();
-        let (lead, told) = all.leads.get(id).ok_or_else(unknown)?;
+        let Held { lead, told, .. } = all.leads.get(id).ok_or_else(unknown)?;
         // A clock that was set back must not make a lead impossible to act on.
         let event = Event { at_ms: now_ms.max(lead.changed_ms()), by, what };
         let (after, told) = (lead.after(event).map_err(refusal)?, told.clone());
@@ -150,7 +158,7 @@ impl Store {
     /// Remembers that notices went out.
     pub(super) fn told(&self, id: &str, keys: impl IntoIterator<Item = String>) -> Result<(), Refusal> {
         let mut all = self.all();
-        let (lead, told) = all.leads.get(id).ok_or_else(unknown)?;
+        let Held { lead, told, .. } = all.leads.get(id).ok_or_else(unknown)?;
         let (lead, mut told) = (lead.clone(), told.clone());
         told.extend(keys);
         self.keep(&mut all, lead, told).map(|_lead| ())
@@ -158,11 +166,12 @@ impl Store {
 
     /// What `notices` makes of each lead, without those that went out; leads that have none are left out.
     pub(super) fn untold<T>(&self, key: impl Fn(&T) -> &str, notices: impl Fn(&Lead) -> Vec<T>) -> Vec<(Lead, Vec<T>)> {
-        let all = self.all();
-        let untold = all.leads.values().filter_map(|(lead, told)| {
-            let mut due = notices(lead);
-            due.retain(|notice| !told.contains(key(notice)));
-            (!due.is_empty()).then(|| (lead.clone(), due))
+        let mut all = self.all();
+        let untold = all.leads.values_mut().filter(|held| !held.is_quiet).filter_map(|held| {
+            let mut due = notices(&held.lead);
+            due.retain(|notice| !held.told.contains(key(notice)));
+            held.is_quiet = due.is_empty() && !held.lead.state.is_open();
+            (!due.is_empty()).then(|| (held.lead.clone(), due))
         });
         untold.collect()
     }
@@ -183,13 +192,13 @@ impl Store {
     fn keep(&self, all: &mut All, lead: Lead, told: BTreeSet<String>) -> Result<Lead, Refusal> {
         let kept = Kept { id: lead.id.clone(), events: lead.history().to_vec(), told };
         self.leads.write(&lead.id, &kept).map_err(|error| Refusal::internal("lead_not_kept", &error))?;
-        all.leads.insert(lead.id.clone(), (lead.clone(), kept.told));
+        all.leads.insert(lead.id.clone(), Held { lead: lead.clone(), told: kept.told, is_quiet: false });
         Ok(lead)
     }
 }
 
 fn check_room(all: &All) -> Result<(), Refusal> {
-    let open = all.leads.values().filter(|(lead, _)| lead.state.is_open()).count();
+    let open = all.leads.values().filter(|held| held.lead.state.is_open()).count();
     if all.leads.len() >= LEADS_MAX || open >= OPEN_MAX { Err(full("leads")) } else { Ok(()) }
 }
 

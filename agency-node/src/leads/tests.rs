@@ -257,12 +257,13 @@ async fn outcomes_are_a_data_set_of_the_node() {
     let mut seen = Seen::default();
 
     let id = new(leads.raise(matched("TRK-1", 1_300_000, 7, 1_000)).unwrap());
-    assert_eq!(leads.label(IdentifierType::Device, &truck("TRK-1")), None);
+    assert!(leads.labels(IdentifierType::Device).is_empty());
     leads.act(&id, okafor(), assigned("okafor"), 2_000).unwrap();
     leads.act(&id, okafor(), What::Pursued, 3_000).unwrap();
     let seizure = Outcome::Seizure { what: "cocaine, cut".to_owned(), amount: 4.5, unit: "kg".to_owned() };
     leads.act(&id, okafor(), concluded(seizure), 4_000).unwrap();
-    assert_eq!(leads.label(IdentifierType::Device, &truck("TRK-1")).as_deref(), Some("seizure"));
+    assert_eq!(leads.labels(IdentifierType::Device)[truck("TRK-1").as_str()], "seizure");
+    assert!(leads.labels(IdentifierType::Plate).is_empty());
     leads.write_changed_outcomes();
     // What has just changed must rest for one look.
     assert!(holdings.refresh(&mut seen).await.unwrap().is_empty());
@@ -281,7 +282,7 @@ async fn outcomes_are_a_data_set_of_the_node() {
     leads.act(&id, okafor(), What::Reopened { reason: "another truck".to_owned() }, 5_000).unwrap();
     leads.write_changed_outcomes();
     while holdings.refresh(&mut seen).await.unwrap().is_empty() {}
-    assert_eq!((rows(), leads.label(IdentifierType::Device, &truck("TRK-1"))), (0, None));
+    assert_eq!((rows(), leads.labels(IdentifierType::Device).len()), (0, 0));
 }
 
 #[test]

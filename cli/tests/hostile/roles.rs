@@ -8,10 +8,11 @@ use sallyport_proto::{
     common::v1::SignedQuestion,
     gateway::v1::{AskRequest, CatalogRequest, RelayRequest, federation_client::FederationClient},
     node::v1::{
-        AccountRequest, ContributeRequest, DeliverRequest, DescribeRequest, DeskAskRequest, DeskCatalogRequest,
-        DisclosuresRequest, HeldQuestionsRequest, PublishPatternRequest, ReadinessRequest, ReceiptRequest, Refuse,
-        ReleaseRequest, ReleasesRequest, contribution_client::ContributionClient, desk_client::DeskClient,
-        release_request,
+        AccountRequest, ActOnLeadRequest, ClearSubjectRequest, ContributeRequest, DeliverRequest, DescribeRequest,
+        DeskAskRequest, DeskCatalogRequest, DisclosuresRequest, HeldQuestionsRequest, ListLeadsRequest,
+        PublishPatternRequest, Pursue, RaiseLeadRequest, ReadinessRequest, ReceiptRequest, Refuse, ReleaseRequest,
+        ReleasesRequest, ShowLeadRequest, act_on_lead_request, contribution_client::ContributionClient,
+        desk_client::DeskClient, release_request,
     },
 };
 use sallyport_trust::{
@@ -72,6 +73,13 @@ async fn at_the_desk(channel: Channel) -> Vec<String> {
     let ask = DeskAskRequest { question: Some((&question).into()), ..DeskAskRequest::default() };
     let verdict = Some(release_request::Verdict::Refuse(Refuse {}));
     let refuse = ReleaseRequest { id: "0".repeat(16), verdict, reason: "no".to_owned() };
+    let pursue = ActOnLeadRequest { act: Some(act_on_lead_request::Act::Pursue(Pursue {})), ..Default::default() };
+    let clear = ClearSubjectRequest {
+        subject_type: "device".to_owned(),
+        subject: "x".to_owned(),
+        note: "known".to_owned(),
+        ..ClearSubjectRequest::default()
+    };
     vec![
         reason_of_stream(client.ask(ask).await).await,
         reason(client.catalog(DeskCatalogRequest {}).await),
@@ -82,6 +90,11 @@ async fn at_the_desk(channel: Channel) -> Vec<String> {
         reason(client.release(refuse).await),
         reason(client.disclosures(DisclosuresRequest::default()).await),
         reason(client.receipt(ReceiptRequest { question_id: "00".repeat(32) }).await),
+        reason(client.list_leads(ListLeadsRequest::default()).await),
+        reason(client.show_lead(ShowLeadRequest::default()).await),
+        reason(client.act_on_lead(pursue).await),
+        reason(client.raise_lead(RaiseLeadRequest::default()).await),
+        reason(client.clear_subject(clear).await),
     ]
 }
 
@@ -150,7 +163,7 @@ async fn a_desk_serves_nobody_but_the_agencys_own_people() {
         ("agency-hsi-user-nobody", "person_unknown"),
     ];
     for (who, expected) in strangers {
-        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 9], "{who}");
+        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 14], "{who}");
     }
     node.is_well();
 }

@@ -3,10 +3,17 @@
 use std::{fs, path::PathBuf};
 
 use chrono::DateTime;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::leads::settings::Webhook;
@@ -45,7 +52,10 @@ fn settings(port: Option<u16>, mail: Option<PathBuf>) -> LeadSettings {
 
 /// Takes one request and answers with `status`; the request as it came.
 async fn serve(listener: &TcpListener, status: &str) -> String {
-    let (mut stream, _) = listener.accept().await.unwrap();
+    take(listener.accept().await.unwrap().0, status).await
+}
+
+async fn take(mut stream: impl AsyncRead + AsyncWrite + Unpin, status: &str) -> String {
     let mut told = Vec::new();
     let mut piece = [0; 4_096];
     loop {
@@ -85,6 +95,45 @@ async fn a_notice_waits_until_the_program_takes_it_and_survives_a_restart() {
     let outbox = Outbox::open(state.path(), &settings).unwrap();
     let (again, ()) = tokio::join!(serve(&listener, "204 Taken"), outbox.deliver(&clock));
     assert_eq!(again, refused);
+    assert_eq!(waiting(state.path()), 0);
+}
+
+/// An authority in `folder` and a program on this machine that shows a certificate of it.
+fn program(folder: &Path, name: &str) -> TlsAcceptor {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let pem = authority.self_signed(&authority_key).unwrap().pem();
+    fs::write(folder.join(name), pem).unwrap();
+    let issuer = Issuer::from_params(&authority, &authority_key);
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(std::sync::Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], key)
+        .unwrap();
+    TlsAcceptor::from(std::sync::Arc::new(config))
+}
+
+#[tokio::test]
+async fn over_tls_a_notice_goes_to_the_program_that_the_authorities_vouch_for_alone() {
+    let state = tempfile::tempdir().unwrap();
+    let (known, stranger) = (program(state.path(), "ca.pem"), program(state.path(), "other.pem"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+    let webhook = Webhook { url: url.parse().unwrap(), authorities: Some(state.path().join("ca.pem")) };
+    let outbox = Outbox::open(state.path(), &LeadSettings { webhook: Some(webhook), ..LeadSettings::default() });
+    let (outbox, clock) = (outbox.unwrap(), Clock::manual(DateTime::from_timestamp_millis(1_000).unwrap()));
+    outbox.put(message("0-raised")).unwrap();
+    let shown_out = async { stranger.accept(listener.accept().await.unwrap().0).await.is_err() };
+    assert!(tokio::join!(shown_out, outbox.deliver(&clock)).0, "a stranger learns nothing");
+    assert_eq!(waiting(state.path()), 1);
+    clock.advance_ms(1_000);
+    let told = async { take(known.accept(listener.accept().await.unwrap().0).await.unwrap(), "200 OK").await };
+    assert!(tokio::join!(told, outbox.deliver(&clock)).0.starts_with("POST / HTTP/1.1\r\n"));
     assert_eq!(waiting(state.path()), 0);
 }
 
