@@ -21,6 +21,7 @@ use crate::{
     feed::{self, FeedSettings, FeedSettingsError},
     leads::LeadSettings,
     period::Period,
+    tracks::TrackSettings,
 };
 
 /// Settings of one node.
@@ -80,6 +81,8 @@ pub struct Config {
     /// How disclosures are accounted for.
     #[serde(default)]
     pub disclosures: Disclosures,
+    /// What the positions of feeds are measured against; without it tracks are kept and not measured.
+    pub tracks: Option<TrackSettings>,
     /// Where playbooks are, and how people are told of leads.
     #[serde(default)]
     pub leads: LeadSettings,
@@ -167,6 +170,9 @@ pub enum ConfigError {
     /// Budgets are not what they must be.
     #[error("[[budget]]: {0}")]
     Budget(&'static str),
+    /// Tracks need positions.
+    #[error("[tracks] measures the positions of feeds: add a [[feed]], or leave it out")]
+    TracksWithoutFeed,
     /// What is said of leads cannot be.
     #[error("[leads] {0}")]
     Leads(&'static str),
@@ -202,6 +208,7 @@ impl Config {
         }
         self.tls.anchor(folder);
         self.leads.anchor(folder);
+        self.tracks.iter_mut().for_each(|tracks| tracks.anchor(folder));
         for file in self.dataset.iter_mut().flat_map(|dataset| &mut dataset.files) {
             *file = folder.join(&*file);
         }
@@ -227,6 +234,9 @@ impl Config {
         budget::validate(&self.budget, self.disclosures.keep).map_err(ConfigError::Budget)?;
         self.leads.validate().map_err(ConfigError::Leads)?;
         feed::validate(&self.agency, &self.feed)?;
+        if self.tracks.is_some() && self.feed.is_empty() {
+            return Err(ConfigError::TracksWithoutFeed);
+        }
         if let Some(twice) = Auditor::named_twice(&self.auditor) {
             return Err(ConfigError::AuditorTwice(twice.to_owned()));
         }

@@ -46,6 +46,7 @@ mod rpc;
 mod run;
 mod secret;
 mod settle;
+mod tracks;
 mod watches;
 mod witness;
 
@@ -55,5 +56,6 @@ pub use feed::{FeedSettings, FeedSettingsError};
 pub use leads::LeadSettings;
 pub use run::{RunError, run};
 pub use sallyport_lead::period::{NoPeriod, Period};
+pub use tracks::TrackSettings;
 
 pub(crate) use sallyport_lead::period;

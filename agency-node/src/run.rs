@@ -40,6 +40,7 @@ use crate::{
     positions::{self, Store, StoreError},
     rpc::{ContributionService, DeskService},
     settle::settle,
+    tracks::{self, Tracks},
     watches::{Watches, keep_watch},
     witness::{self, ThroughGateway},
 };
@@ -47,6 +48,9 @@ use crate::{
 /// Why a node did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// Corridors, or what is kept of tracks, cannot be used.
+    #[error("[tracks] {0}")]
+    Tracks(std::io::Error),
     /// The identity cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -131,7 +135,8 @@ pub async fn run(
     let policy_watch =
         policy_life::Watch::begin((policy.clone(), first), audit.clone(), identity.id().clone(), &config.policy)
             .map_err(RunError::Signals)?;
-    let (node, witnesses) = open(&config, &identity, Guard::new(policy, audit, clock), witness, epochs)?;
+    let Opened { node, witnesses, tracks } =
+        open(&config, &identity, Guard::new(policy, audit, clock), witness, epochs)?;
     let node = Arc::new(node);
     let listener = TcpListener::bind(&config.listen)
         .await
@@ -166,13 +171,17 @@ pub async fn run(
         .into(),
         file_descriptor_set: FILE_DESCRIPTOR_SET,
     };
-    let ending = CancellationToken::new();
+    let (ending, mut measuring) = (CancellationToken::new(), None);
     if !config.feed.is_empty() {
         let store = Store::open(&positions::directory(&config.state), config.positions.clone(), node.clock.clone())?;
-        let feeds = Feeds::new(&config.agency, &config.feed, node.guard.clone(), store, ending.clone());
+        let store = Arc::new(store);
+        let feeds = Feeds::new(&config.agency, &config.feed, node.guard.clone(), store.clone(), ending.clone());
         let feed = FeedServer::new(FeedService(Arc::new(feeds))).max_decoding_message_size(message_bytes);
         services.routes = services.routes.add_service(feed);
         services.names.push("sallyport.feed.v1.Feed".to_owned());
+        measuring = tracks.map(|(tracks, retention_days)| {
+            tokio::spawn(tracks::follow(tracks, store, retention_days, node.clock.clone(), ending.clone()))
+        });
     }
     // Streams of positions go on for as long as their senders like: they are told that the node ends.
     let shutdown = async move {
@@ -189,6 +198,11 @@ pub async fn run(
     housekeeping.abort();
     timekeeping.abort();
     watching.abort();
+    if let Some(measuring) = measuring
+        && let Err(error) = measuring.await
+    {
+        tracing::error!(%error, "the measuring of tracks ended by itself");
+    }
     let closed = node.guard.close().await;
     collecting.end().await;
     closed?;
@@ -202,11 +216,16 @@ fn open(
     guard: Guard,
     witness: Arc<Witness>,
     epochs: Epochs,
-) -> Result<(Node, ThroughGateway), RunError> {
+) -> Result<Opened, RunError> {
     let federation = identity.id().federation.clone();
     let leads = Leads::open(config)?;
     let mut datasets = config.dataset.clone();
     datasets.extend(config.leads.outcomes.then(|| leads.outcomes_dataset(&config.agency, &config.dataset)).flatten());
+    let tracks = config.tracks.as_ref().map(|settings| Ok((Tracks::open(&config.state, settings)?, settings)));
+    let tracks = tracks.transpose().map_err(RunError::Tracks)?;
+    datasets.extend(
+        tracks.as_ref().and_then(|(tracks, settings)| tracks.dataset(&config.agency, settings, &config.dataset)),
+    );
     let state = State {
         epochs,
         books: Books::open(config, guard.clock().now_ms())?,
@@ -223,7 +242,16 @@ fn open(
     let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
     let witnesses = ThroughGateway { witness: gateway_witness, relay: gateway.clone() };
     let node = Node::new(config.clone(), identity.clone(), guard, witness, gateway, state);
-    Ok((node, witnesses))
+    let tracks = tracks.map(|(tracks, settings)| (tracks, settings.retention_days));
+    Ok(Opened { node, witnesses, tracks })
+}
+
+/// What a node runs with.
+struct Opened {
+    node: Node,
+    witnesses: ThroughGateway,
+    /// Tracks, and how many days their events are kept.
+    tracks: Option<(Tracks, u32)>,
 }
 
 fn audit_log(config: &Config) -> PathBuf {

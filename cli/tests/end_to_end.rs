@@ -10,6 +10,8 @@ mod auditors;
 mod budgets;
 #[path = "end_to_end/consent.rs"]
 mod consent;
+#[path = "end_to_end/corridors.rs"]
+mod corridors;
 #[path = "end_to_end/deviations.rs"]
 mod deviations;
 #[path = "end_to_end/entries.rs"]

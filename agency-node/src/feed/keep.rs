@@ -1,5 +1,7 @@
 //! Where the points of feeds are kept.
 
+use std::sync::Arc;
+
 use sallyport_feed::{Position, RefusedPoint};
 use sallyport_trust::error::Refusal;
 
@@ -29,7 +31,7 @@ pub(crate) trait Keep: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Quarantined>, Refusal>> + Send;
 }
 
-impl Keep for Store {
+impl Keep for Arc<Store> {
     async fn append(
         &self,
         feed: &str,

@@ -135,8 +135,8 @@ impl World {
         Identity::load(&files, self.clock.clone()).unwrap()
     }
 
-    fn store(&self) -> Store {
-        Store::open(&self.path("positions"), Settings::default(), self.clock.clone()).unwrap()
+    fn store(&self) -> Arc<Store> {
+        Arc::new(Store::open(&self.path("positions"), Settings::default(), self.clock.clone()).unwrap())
     }
 
     async fn serve<K: Keep>(&self, keep: K) -> Served {

@@ -9,7 +9,7 @@ use crate::{
     federation::{Agency, Federation, OPEN_RULES, reason, wait_until},
 };
 
-const INBOND: &str = r#"
+pub(crate) const INBOND: &str = r#"
 [[dataset]]
 name = "cbp.inbond"
 files = ["inbond.csv"]
@@ -47,7 +47,7 @@ dataset = "cbp.inbond"
 dataset = "acme.track_events"
 "#;
 
-const RULES: &str = r#"
+pub(crate) const RULES: &str = r#"
 [[rule]]
 id = "leads"
 effect = "allow"
@@ -61,7 +61,7 @@ kind = { equals = "lead" }
 mask = "none"
 "#;
 
-const PLAYBOOK: &str = r#"
+pub(crate) const PLAYBOOK: &str = r#"
 name = "off-corridor"
 title = "A truck left its corridor"
 watches = ["off-corridor"]
@@ -91,7 +91,8 @@ impl Setting {
         let inbond = [("inbond.csv", "truck,departed\nT-1,2026-03-01\nT-2,2026-03-01\nT-3,2026-03-01\n".to_owned())];
         let events = [("events.csv", "truck,at\nT-99,2026-03-02\n".to_owned())];
         let mut cbp = Agency::new("cbp", INBOND, &inbond);
-        (cbp.rules, cbp.people) = (Some(rules.as_str()), &[("second", "analyst"), ("com", "commander"), ("clerk", "clerk")]);
+        (cbp.rules, cbp.people) =
+            (Some(rules.as_str()), &[("second", "analyst"), ("com", "commander"), ("clerk", "clerk")]);
         let federation = Federation::start(&[cbp, Agency::new("acme", TRACKS, &events)]);
         fs::write(federation.path().join("standing.toml"), QUESTION).unwrap();
         Self { federation, events: vec!["T-99"] }

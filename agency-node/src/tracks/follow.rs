@@ -1,0 +1,114 @@
+//! Measures positions as they become durable.
+
+use std::{sync::Arc, time::Duration};
+
+use sallyport_feed::{Position, Seal};
+use sallyport_track::{Point, Seal as TrackSeal, Tracker};
+use sallyport_trust::clock::Clock;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Tracks;
+use crate::positions::{Placed, Store, StoreError};
+
+/// How often silence and lateness are judged.
+const TICK: Duration = Duration::from_secs(1);
+/// Changed events are written this often at most, and trackers so that little is measured twice after a crash.
+const WRITE_EVENTS: Duration = Duration::from_millis(500);
+const WRITE_TRACKERS: Duration = Duration::from_secs(30);
+const DAY_MS: i64 = 86_400_000;
+
+/// Follows the store until the node ends. What is durable and not measured then is measured after the next start.
+pub(crate) async fn follow(
+    mut tracks: Tracks,
+    store: Arc<Store>,
+    retention_days: u32,
+    clock: Clock,
+    ending: CancellationToken,
+) {
+    let mut batches = store.subscribe(tracks.measured.place);
+    let (mut ticks, mut is_changed) = (tokio::time::interval(TICK), false);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut events_written, mut trackers_written) = (Instant::now(), Instant::now());
+    loop {
+        tokio::select! {
+            () = ending.cancelled() => break,
+            batch = batches.next() => match batch {
+                Ok(Some(placed)) => is_changed |= tracks.measure(placed),
+                Ok(None) => break,
+                Err(StoreError::PlaceGone { first }) => {
+                    tracing::warn!("positions have left the journal unmeasured; tracks go on with those that are left");
+                    tracks.measured.place = first;
+                    batches = store.subscribe(first);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "tracks are measured no more until the node starts again");
+                    return;
+                }
+            },
+            _ = ticks.tick() => is_changed |= tracks.tick(clock.now_ms(), retention_days),
+            () = tokio::time::sleep_until(events_written + WRITE_EVENTS), if is_changed => {}
+        }
+        if is_changed && events_written.elapsed() >= WRITE_EVENTS {
+            is_changed = !told(tracks.write_events());
+            events_written = Instant::now();
+        }
+        if !is_changed && trackers_written.elapsed() >= WRITE_TRACKERS {
+            told(tracks.write_snapshot());
+            trackers_written = Instant::now();
+        }
+    }
+    if told(tracks.write_events()) {
+        told(tracks.write_snapshot());
+    }
+}
+
+fn told(written: std::io::Result<()>) -> bool {
+    written.inspect_err(|error| tracing::error!(%error, "what tracks show cannot be written; tried again")).is_ok()
+}
+
+impl Tracks {
+    /// Measures a batch; true when an event changed.
+    pub(super) fn measure(&mut self, placed: Placed) -> bool {
+        let Placed { place, batch } = placed;
+        let trackers = self.measured.trackers.entry(batch.feed).or_default();
+        let mut positions = batch.positions;
+        positions.sort_by_key(|position| position.at_ms);
+        let mut is_changed = false;
+        for position in positions {
+            let tracker =
+                trackers.entry(position.device.clone()).or_insert_with_key(|device| Tracker::new(device.as_str()));
+            for event in tracker.observe(&self.corridors, point(&position)) {
+                is_changed |= self.events.take(event);
+            }
+        }
+        self.measured.place = place + 1;
+        is_changed
+    }
+
+    /// Judges silence and lateness; true when an event changed.
+    pub(super) fn tick(&mut self, now_ms: i64, retention_days: u32) -> bool {
+        let mut is_changed = self.events.forget_before(now_ms.saturating_sub(i64::from(retention_days) * DAY_MS));
+        for tracker in self.measured.trackers.values_mut().flat_map(|trackers| trackers.values_mut()) {
+            for event in tracker.tick(&self.corridors, now_ms) {
+                is_changed |= self.events.take(event);
+            }
+        }
+        is_changed
+    }
+}
+
+fn point(position: &Position) -> Point {
+    Point {
+        at_ms: position.at_ms,
+        latitude: position.latitude,
+        longitude: position.longitude,
+        speed_mps: position.speed_mps,
+        accuracy_m: position.accuracy_m,
+        seal: position.seal.map(|seal| match seal {
+            Seal::Intact => TrackSeal::Intact,
+            Seal::Opened => TrackSeal::Opened,
+            Seal::Broken => TrackSeal::Broken,
+        }),
+    }
+}

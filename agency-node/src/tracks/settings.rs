@@ -1,0 +1,59 @@
+//! `[tracks]` in the node's configuration: which corridors tracks are measured against, and who hears of it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use sallyport_track::Corridors;
+use serde::Deserialize;
+
+use crate::dataset::Sensitivity;
+
+/// How tracks are measured.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrackSettings {
+    /// A directory of corridors, `*.geojson`, relative to the configuration's folder; read at a start.
+    pub corridors: PathBuf,
+    /// Who may see that there are track events.
+    #[serde(default = "default_sensitivity")]
+    pub sensitivity: Sensitivity,
+    /// Agencies whose nodes are told that there are new ones, never whose.
+    #[serde(default)]
+    pub news_to: Vec<String>,
+    /// How long an event is kept, in days.
+    #[serde(default = "default_retention_days")]
+    pub retention_days: u32,
+}
+
+fn default_sensitivity() -> Sensitivity {
+    Sensitivity::LawEnforcementSensitive
+}
+
+fn default_retention_days() -> u32 {
+    90
+}
+
+impl TrackSettings {
+    pub(crate) fn anchor(&mut self, folder: &Path) {
+        self.corridors = folder.join(&self.corridors);
+    }
+
+    /// Reads every corridor.
+    pub(super) fn read(&self) -> io::Result<Corridors> {
+        let at =
+            |path: &Path, problem: &dyn std::fmt::Display| io::Error::other(format!("{}: {problem}", path.display()));
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.corridors).map_err(|error| at(&self.corridors, &error))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "geojson") {
+                let text = fs::read_to_string(&path).map_err(|error| at(&path, &error))?;
+                files.push((path.display().to_string(), text));
+            }
+        }
+        files.sort();
+        let texts = files.iter().map(|(file, text)| (file.as_str(), text.as_str()));
+        Corridors::load(texts).map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,162 @@
+//! From a partner's positions to somebody who must act: a truck under bond leaves its corridor.
+
+use std::{fmt::Write as _, fs, io::Write, process::Output};
+
+use sallyport_trust::clock::Clock;
+use serde_json::Value;
+
+use crate::{
+    federation::{Agency, Federation, OPEN_RULES, tls, wait_until},
+    watches::{INBOND, PLAYBOOK, RULES},
+};
+
+const FEED: &str = r#"
+[[feed]]
+name = "acme.positions"
+partner = "acme"
+devices = ["ACME-*"]
+[tracks]
+corridors = "corridors"
+news_to = ["cbp"]
+sensitivity = "official"
+"#;
+
+const FEED_RULE: &str = r#"
+[[rule]]
+id = "feeds"
+effect = "allow"
+actions = ["contribute"]
+datasets = ["acme.positions"]
+[rule.subject]
+role = { equals = "feed" }
+"#;
+
+const EXCEPTION: &str = r#"
+[[exception]]
+name = "port-diversion"
+title = "The carrier filed an approved diversion"
+check = "Search the bond for a diversion."
+confirmed_by = [{ role = "analyst" }]
+clears_for = "3d"
+"#;
+
+/// Due east along the equator: 200 km, one kilometre to each side.
+const CORRIDOR: &str = r#"{ "type": "FeatureCollection", "features": [
+  { "type": "Feature", "properties": { "role": "corridor", "name": "east", "half_width_m": 1000,
+      "valid_from": "2020-01-01", "valid_until": "2100-01-01", "arrival_within_h": 48, "darkness_limit_min": 45,
+      "dwell_limit_min": 45 },
+    "geometry": { "type": "LineString", "coordinates": [[10.0, 0.0], [12.0, 0.0]] } },
+  { "type": "Feature", "properties": { "role": "origin", "name": "West", "radius_m": 2000 },
+    "geometry": { "type": "Point", "coordinates": [10.0, 0.0] } },
+  { "type": "Feature", "properties": { "role": "destination", "name": "East", "radius_m": 2000 },
+    "geometry": { "type": "Point", "coordinates": [12.0, 0.0] } }
+] }"#;
+
+const QUESTION: &str = r#"
+subject = "device"
+purpose = "border-security"
+case_number = "T-1"
+[[indicator]]
+dataset = "cbp.inbond"
+[[indicator]]
+dataset = "acme.track_events"
+where = [{ attribute = "kind", is = "excursion" }]
+"#;
+
+/// Minutes of the trip; trucks 1, 2 and 4 are five kilometres off between these two.
+const MINUTES: i64 = 100;
+const AWAY: std::ops::Range<i64> = 40..70;
+
+fn positions(minutes: std::ops::Range<i64>) -> String {
+    let begin_s = Clock::system().now_ms() / 1_000 - MINUTES * 60;
+    let mut text = String::from("truck,time,lat,lon\n");
+    for minute in minutes {
+        for truck in 1..=4 {
+            let latitude = if AWAY.contains(&minute) && truck != 3 { 0.045 } else { 0.0 };
+            let longitude = 10.0 + minute as f64 * 0.009;
+            writeln!(text, "ACME-{truck},{},{latitude},{longitude:.4}", begin_s + minute * 60).unwrap();
+        }
+    }
+    text
+}
+
+fn start() -> Federation {
+    let (cbp_rules, acme_rules) = (format!("{OPEN_RULES}{RULES}"), format!("{OPEN_RULES}{FEED_RULE}"));
+    // Truck 2 is not under bond.
+    let inbond =
+        [("inbond.csv", "truck,departed\nACME-1,2026-03-01\nACME-3,2026-03-01\nACME-4,2026-03-01\n".to_owned())];
+    let corridors = [("corridors/east.geojson", CORRIDOR.to_owned())];
+    let mut cbp = Agency::new("cbp", INBOND, &inbond);
+    (cbp.rules, cbp.people) = (Some(cbp_rules.as_str()), &[("com", "commander")]);
+    let mut acme = Agency::new("acme", FEED, &corridors);
+    acme.rules = Some(&acme_rules);
+    let federation = Federation::prepare(&[cbp, acme]);
+    let mut people = fs::OpenOptions::new().append(true).open(federation.path().join("people.toml")).unwrap();
+    let (files, node) = (tls("partner-acme-feed").replace("[tls]", "[feed.tls]"), federation.ports[2]);
+    writeln!(people, "[[feed]]\nname = \"acme\"\nagency = \"acme\"\nnode = \"127.0.0.1:{node}\"\n{files}").unwrap();
+    fs::write(federation.path().join("standing.toml"), QUESTION).unwrap();
+    let playbooks = federation.path().join("policies/cbp/playbooks");
+    fs::create_dir_all(&playbooks).unwrap();
+    fs::write(playbooks.join("off-corridor.toml"), format!("{PLAYBOOK}{EXCEPTION}")).unwrap();
+    federation
+}
+
+fn done(output: Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn push(federation: &Federation, file: &str, minutes: std::ops::Range<i64>) {
+    fs::write(federation.path().join(file), positions(minutes)).unwrap();
+    done(federation.output(&["feed", "push", file, "--as", "acme", "--json"]));
+}
+
+fn leads(federation: &Federation) -> Vec<String> {
+    let listed: Value =
+        serde_json::from_str(&done(federation.output(&["lead", "list", "--json", "--as", "cbp-analyst"]))).unwrap();
+    listed["leads"].as_array().unwrap().iter().map(|lead| lead["subject"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_truck_under_bond_that_leaves_its_corridor_becomes_a_lead_and_a_diverted_one_does_not() {
+    let mut federation = start();
+    ["gateway", "cbp", "acme"].iter().for_each(|party| federation.run(party));
+    federation.wait_until_settled();
+    let arm =
+        ["watch", "arm", "off-corridor", "--question", "standing.toml", "--reason", "trucks", "--as", "cbp-analyst"];
+    done(federation.output(&arm));
+    let clear = [
+        "lead",
+        "clear",
+        "--device",
+        "ACME-4",
+        "--playbook",
+        "off-corridor",
+        "--exception",
+        "port-diversion",
+        "--reason",
+        "diverted to Memphis",
+        "--as",
+        "cbp-analyst",
+    ];
+    done(federation.output(&clear));
+
+    push(&federation, "first.csv", 0..AWAY.start);
+    wait_until("the watch has asked", || {
+        let listed = done(federation.output(&["watch", "list", "--json", "--as", "cbp-analyst"]));
+        serde_json::from_str::<Value>(&listed).unwrap()["watches"][0]["asked"].as_u64().unwrap() > 0
+    });
+    assert_eq!(leads(&federation), Vec::<String>::new());
+
+    // The carrier's node dies in the middle, and goes on where it was.
+    federation.kill("acme");
+    federation.run("acme");
+    push(&federation, "second.csv", AWAY.start..MINUTES);
+    wait_until("the truck has a lead", || leads(&federation) == ["acme-1"]);
+    // Everybody who was off is an event at the carrier, and nowhere else.
+    let events = fs::read_to_string(federation.path().join("acme/tracks/track_events.csv")).unwrap();
+    for truck in ["ACME-1", "ACME-2", "ACME-4"] {
+        assert_eq!(events.lines().filter(|row| row.starts_with(truck) && row.contains(",excursion,")).count(), 1);
+    }
+    assert!(!events.contains("ACME-3"), "{events}");
+}
