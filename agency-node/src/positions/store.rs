@@ -291,4 +291,6 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 }
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;

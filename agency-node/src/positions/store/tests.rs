@@ -1,13 +1,6 @@
 //! What the store promises, with the disk that it promises it on.
 
-use std::{
-    fs, io,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::{fs, sync::atomic::Ordering};
 
 use sallyport_feed::Reason;
 use sallyport_trust::error::Kind;
@@ -17,15 +10,15 @@ use super::super::journal::{segment_name, segments};
 use super::*;
 
 /// Each group begins a segment.
-const TINY: Sizes = Sizes { segment_bytes: 1, history_bytes: u64::MAX };
+pub(super) const TINY: Sizes = Sizes { segment_bytes: 1, history_bytes: u64::MAX };
 
-async fn append(store: &Store, stream: &str, sequence: u64) -> Result<(), Refusal> {
+pub(super) async fn append(store: &Store, stream: &str, sequence: u64) -> Result<(), Refusal> {
     let batch = batch("gps", stream, sequence, 3);
     store.append("gps", stream, sequence, batch.positions, batch.refused).await
 }
 
 /// Stream and number of everything durable, in order.
-async fn held(store: &Store) -> Vec<(String, u64)> {
+pub(super) async fn held(store: &Store) -> Vec<(String, u64)> {
     let mut held = Vec::new();
     let mut subscription = store.subscribe(0);
     while (held.len() as u64) < *store.inner.shared.durable.borrow() {
@@ -34,11 +27,6 @@ async fn held(store: &Store) -> Vec<(String, u64)> {
         held.push((placed.batch.stream, placed.batch.sequence));
     }
     held
-}
-
-fn last_segment(directory: &Path) -> PathBuf {
-    let journal = directory.join("journal");
-    journal.join(segment_name(*segments(&journal).unwrap().last().unwrap()))
 }
 
 #[tokio::test]
@@ -81,125 +69,6 @@ async fn a_store_is_opened_once() {
     assert!(matches!(other, Err(StoreError::Locked(_))));
     drop(store);
     open(directory.path());
-}
-
-#[tokio::test]
-async fn torn_at_every_byte_the_last_batch_is_whole_or_gone() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path());
-    append(&store, "a", 1).await.unwrap();
-    let before = fs::read(last_segment(directory.path())).unwrap().len();
-    append(&store, "a", 2).await.unwrap();
-    drop(store);
-    let path = last_segment(directory.path());
-    let bytes = fs::read(&path).unwrap();
-    for cut in before..=bytes.len() {
-        fs::write(&path, &bytes[..cut]).unwrap();
-        let store = open(directory.path());
-        let whole = if cut == bytes.len() { 2 } else { 1 };
-        assert_eq!(store.acknowledged("gps", "a"), Some(whole), "cut at {cut}");
-        append(&store, "a", whole + 1).await.unwrap();
-        assert_eq!(held(&store).await.len() as u64, whole + 1);
-    }
-}
-
-#[tokio::test]
-async fn damage_before_the_end_is_never_cut_away() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path());
-    for sequence in 1..=2 {
-        append(&store, "a", sequence).await.unwrap();
-    }
-    drop(store);
-    let path = last_segment(directory.path());
-    let bytes = fs::read(&path).unwrap();
-    let mut changed = bytes.clone();
-    changed[70] ^= 1;
-    fs::write(&path, &changed).unwrap();
-    let opened = Store::open(directory.path(), Settings::default(), clock());
-    assert!(matches!(opened, Err(StoreError::Damaged(_))));
-    assert_eq!(fs::read(&path).unwrap(), changed);
-}
-
-/// Storage that fails at one step, with what was written before it or without.
-struct Faulty {
-    file: SegmentFile,
-    steps_left: Arc<AtomicU32>,
-    fault: fn(&mut SegmentFile, &[u8]) -> io::Error,
-}
-
-impl Faulty {
-    fn step(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self.steps_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) {
-            Ok(1) => Err((self.fault)(&mut self.file, bytes)),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl SegmentStorage for Faulty {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.step(bytes)?;
-        self.file.append(bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.step(&[])?;
-        self.file.sync()
-    }
-
-    fn begin(&mut self, first: u64, bytes: &[u8]) -> io::Result<()> {
-        self.step(&[])?;
-        self.file.begin(first, bytes)
-    }
-}
-
-fn nothing_written(_: &mut SegmentFile, _: &[u8]) -> io::Error {
-    io::Error::other("the disk failed")
-}
-
-fn a_part_written(file: &mut SegmentFile, bytes: &[u8]) -> io::Error {
-    file.append(&bytes[..bytes.len() / 2]).unwrap();
-    io::ErrorKind::StorageFull.into()
-}
-
-fn everything_written(file: &mut SegmentFile, bytes: &[u8]) -> io::Error {
-    file.append(bytes).unwrap();
-    io::Error::other("the disk failed")
-}
-
-#[tokio::test]
-async fn after_a_failed_write_nothing_is_acknowledged_until_the_store_is_opened_again() {
-    for fault in [nothing_written, a_part_written, everything_written] {
-        for step in 1..=8 {
-            let directory = tempfile::tempdir().unwrap();
-            let steps_left = Arc::new(AtomicU32::new(step));
-            let left = steps_left.clone();
-            let faulty = |file| Faulty { file, steps_left: left, fault };
-            let store = Store::start(directory.path(), &Settings::default(), clock(), TINY, faulty).unwrap();
-            let mut acknowledged = 0;
-            for sequence in 1..=3 {
-                match append(&store, "a", sequence).await {
-                    Ok(()) => acknowledged = sequence,
-                    Err(refusal) => assert_eq!(refusal.reason, "positions_unwritable"),
-                }
-            }
-            assert_eq!(steps_left.load(Ordering::SeqCst), 0);
-            assert!(acknowledged < 3, "the fault was never met");
-            assert!(store.check().is_err());
-            let again = append(&store, "a", acknowledged + 1).await.unwrap_err();
-            assert_eq!(again.reason, "positions_unwritable");
-            drop(store);
-            let store = open(directory.path());
-            let recovered = store.acknowledged("gps", "a").unwrap_or(0);
-            assert!((acknowledged..=acknowledged + 1).contains(&recovered), "{acknowledged} {recovered}");
-            for sequence in 1..=4 {
-                append(&store, "a", sequence).await.unwrap();
-            }
-            let expected: Vec<_> = (1..=4).map(|sequence| ("a".to_owned(), sequence)).collect();
-            assert_eq!(held(&store).await, expected);
-        }
-    }
 }
 
 #[tokio::test]
@@ -265,7 +134,7 @@ async fn refused_points_are_found_by_their_numbers() {
 }
 
 /// Numbers of the positions in the table, each as often as it is there.
-fn settled(store: &Store) -> u64 {
+pub(super) fn settled(store: &Store) -> u64 {
     use datafusion::parquet::file::reader::{FileReader, SerializedFileReader};
     let rows = |path| {
         let file = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
@@ -304,40 +173,4 @@ async fn what_has_settled_leaves_the_journal_and_streams_go_on() {
     store.settle().await.unwrap();
     assert_eq!(store.quarantine("gps", 0, 100).await.unwrap(), quarantined);
     assert_eq!(settled(&store), 7);
-}
-
-#[tokio::test]
-async fn a_table_that_cannot_be_written_loses_and_doubles_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path());
-    append(&store, "a", 1).await.unwrap();
-    store.settle().await.unwrap();
-    // The data file of the next version can be written and its line in the log cannot.
-    let next = store.table().join("_delta_log/00000000000000000002.tmp");
-    fs::create_dir(&next).unwrap();
-    append(&store, "a", 2).await.unwrap();
-    for _ in 0..2 {
-        assert!(matches!(store.settle().await, Err(StoreError::Files { .. })));
-    }
-    append(&store, "a", 3).await.unwrap();
-    assert_eq!(settled(&store), 3);
-    fs::remove_dir(&next).unwrap();
-    store.settle().await.unwrap();
-    assert_eq!(settled(&store), 9);
-    drop(store);
-    let store = open(directory.path());
-    store.settle().await.unwrap();
-    assert_eq!(settled(&store), 9);
-}
-
-#[tokio::test]
-async fn a_journal_that_was_taken_away_is_missed() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path());
-    append(&store, "a", 1).await.unwrap();
-    store.settle().await.unwrap();
-    drop(store);
-    fs::remove_dir_all(directory.path().join("journal")).unwrap();
-    let opened = Store::open(directory.path(), Settings::default(), clock());
-    assert!(matches!(opened, Err(StoreError::Damaged(_))));
 }
