@@ -82,6 +82,8 @@ const OPERATOR: &str = "role = \"operator\"\n";
 /// Who is told at each of them when nobody acts on a lead.
 const WATCH_COMMANDERS: [&str; 3] = ["marsh", "reyes", "olsen"];
 const WATCH_COMMANDER: &str = "role = \"watch_commander\"\n";
+/// Which of [`AGENCIES`] have trucks that report where they are, to their own node.
+const CARRIERS: [&str; 1] = ["acme"];
 
 /// The policies that the demonstration's parties start with, as they stand in the repository.
 const POLICIES: [(&str, &str); 12] = [
@@ -227,6 +229,7 @@ fn start(directory: &Path) -> Result<Federation, Failure> {
             .map(|(name, attributes)| (name.to_owned(), attributes.to_owned()))
             .to_vec(),
             datasets: datasets.to_owned(),
+            partners: CARRIERS.iter().filter(|carrier| *carrier == agency).map(|&carrier| carrier.to_owned()).collect(),
             policies: directory.join("policies").join(agency),
         })
         .collect();

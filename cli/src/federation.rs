@@ -20,7 +20,7 @@ use sallyport_trust::{
 use crate::{
     desk::Desk,
     failure::Failure,
-    people::{As, Auditor, People, Person},
+    people::{As, Auditor, Feed, People, Person},
 };
 
 /// Trust domain of the demonstration.
@@ -40,6 +40,8 @@ pub(crate) struct Member {
     pub(crate) people: Vec<(String, String)>,
     /// `[[dataset]]` tables in TOML, files relative to the federation's directory.
     pub(crate) datasets: String,
+    /// Partners that send positions to this node; their `[[feed]]` tables stand beside the data sets.
+    pub(crate) partners: Vec<String>,
     /// Directory of the node's policy.
     pub(crate) policies: PathBuf,
 }
@@ -145,15 +147,18 @@ impl Federation {
         let ports = free_ports(members.len() + 1)?;
         write(&self.directory.join("gateway.toml"), &gateway_config(gateway_policies, members, &ports))?;
         let names: Vec<String> = members.iter().map(|member| format!("\"{}\"", member.agency)).collect();
-        let mut people = Vec::new();
+        let (mut people, mut feeds) = (Vec::new(), Vec::new());
         for (member, port) in members.iter().zip(&ports[1..]) {
             let config = node_config(member, *port, ports[0], &names.join(", "));
             write(&self.directory.join(format!("{}.toml", member.agency)), &config)?;
             for (name, _) in &member.people {
                 people.push(person(&member.agency, name, *port)?);
             }
+            for partner in &member.partners {
+                feeds.push(feed(&member.agency, partner, *port)?);
+            }
         }
-        let people = People { person: people, auditor: vec![auditor(members, &ports)?], feed: Vec::new() };
+        let people = People { person: people, auditor: vec![auditor(members, &ports)?], feed: feeds };
         let people = toml::to_string(&people).map_err(|error| Failure::machine("people.toml", &error))?;
         write(&self.directory.join("people.toml"), &people)?;
         self.start_process("gateway", "gateway")?;
@@ -250,12 +255,13 @@ fn certificates(directory: &Path, members: &[Member]) -> Result<(), Failure> {
     for member in members {
         users.extend(member.people.iter().map(|(name, _)| (member.agency.as_str(), name.as_str())));
     }
+    let partners: Vec<&str> = members.iter().flat_map(|member| &member.partners).map(String::as_str).collect();
     let set = DevelopmentSet {
         federation: FEDERATION,
         agencies: &agencies,
         users: &users,
         auditors: &[AUDITOR],
-        partners: &[],
+        partners: &partners,
     };
     development_set(&directory.join("certs"), &set, Clock::system())
         .map(|_issued| ())
@@ -279,6 +285,11 @@ fn gateway_config(policies: &Path, members: &[Member], ports: &[u16]) -> String 
 fn person(agency: &str, name: &str, port: u16) -> Result<Person, Failure> {
     let tls = tls_files(&format!("agency-{agency}-user-{name}"))?;
     Ok(Person { name: name.to_owned(), agency: agency.to_owned(), node: format!("127.0.0.1:{port}"), tls })
+}
+
+fn feed(agency: &str, partner: &str, port: u16) -> Result<Feed, Failure> {
+    let tls = tls_files(&format!("partner-{partner}-feed"))?;
+    Ok(Feed { name: partner.to_owned(), agency: agency.to_owned(), node: format!("127.0.0.1:{port}"), tls })
 }
 
 /// The auditor knows where every log is; which of them may be read is for each party to say.

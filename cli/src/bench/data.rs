@@ -93,6 +93,7 @@ pub(super) fn members(directory: &Path, nodes: usize, dataset: &str, kind: &str)
             Member {
                 people: vec![(format!("analyst{}", node + 1), "role = \"analyst\"\n".to_owned())],
                 policies: directory.join("policies"),
+                partners: Vec::new(),
                 agency,
                 datasets,
             }

@@ -153,6 +153,7 @@ fn members(directory: &Path, persons: &Persons) -> Result<Vec<Member>, Failure> 
         members.push(Member {
             people: vec![(format!("analyst{}", node + 1), "role = \"analyst\"\n".to_owned())],
             policies: directory.join("policies"),
+            partners: Vec::new(),
             datasets: format!(
                 "[[dataset]]\nname = \"{agency}.persons\"\nfiles = [\"{file}\"]\nsensitivity = \"official\"\n\
                  [dataset.person]\nonce = {}\n{columns}",
