@@ -174,12 +174,8 @@ pub async fn run(
     let (ending, mut measuring) = (CancellationToken::new(), None);
     if !config.feed.is_empty() {
         let store = Store::open(&positions::directory(&config.state), config.positions.clone(), node.clock.clone())?;
-<<<<<<< ours
         let store = Arc::new(store);
         let feeds = Feeds::new(&config.agency, &config.feed, node.guard.clone(), store.clone(), ending.clone());
-=======
-        let feeds = Feeds::new(&config.agency, &config.feed, node.guard.clone(), store, ending.clone());
->>>>>>> theirs
         let feed = FeedServer::new(FeedService(Arc::new(feeds))).max_decoding_message_size(message_bytes);
         services.routes = services.routes.add_service(feed);
         services.names.push("sallyport.feed.v1.Feed".to_owned());

@@ -47,6 +47,7 @@ pub(crate) async fn agency_node(arguments: Arguments) -> Result<(), Failure> {
             E::Identity(_) => Fault::Input("identity"),
             E::WrongRole(..) => Fault::Input("wrong_role"),
             E::Policy { problem, .. } => Fault::Input(problem.reason()),
+            E::Tracks(_) => Fault::Input("tracks"),
             E::Audit(_) => Fault::Machine("audit_unavailable"),
             E::Listen { .. } => Fault::Machine("cannot_listen"),
             E::State(_) | E::Epoch(_) | E::Holdings(_) | E::Positions(_) => Fault::Machine("state_unusable"),

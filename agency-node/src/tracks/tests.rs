@@ -88,7 +88,7 @@ fn after_a_crash_at_any_batch_the_events_are_the_same() {
     let whole = {
         let folder = tempfile::tempdir().unwrap();
         let mut tracks = Tracks::open(folder.path(), &settings(folder.path())).unwrap();
-        trip().for_each(|placed| drop(tracks.measure(placed)));
+        trip().for_each(|placed| _ = tracks.measure(placed));
         rows(&tracks)
     };
     for crash in [0, 1, 29, 33, 36, 45, 52, 69] {
@@ -98,7 +98,7 @@ fn after_a_crash_at_any_batch_the_events_are_the_same() {
         for placed in trip().take(crash) {
             tracks.measure(placed);
             // Trackers are written now and then, events whenever they change.
-            if tracks.measured.place % 20 == 0 {
+            if tracks.measured.place.is_multiple_of(20) {
                 tracks.write_snapshot().unwrap();
             }
             tracks.write_events().unwrap();
@@ -106,7 +106,7 @@ fn after_a_crash_at_any_batch_the_events_are_the_same() {
         drop(tracks);
         let mut tracks = Tracks::open(folder.path(), &settings).unwrap();
         let place = tracks.measured.place;
-        trip().skip(place as usize).for_each(|placed| drop(tracks.measure(placed)));
+        trip().skip(place as usize).for_each(|placed| _ = tracks.measure(placed));
         assert_eq!(rows(&tracks), whole, "{crash}");
     }
 }

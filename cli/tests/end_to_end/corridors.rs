@@ -85,16 +85,17 @@ fn start() -> Federation {
     // Truck 2 is not under bond.
     let inbond =
         [("inbond.csv", "truck,departed\nACME-1,2026-03-01\nACME-3,2026-03-01\nACME-4,2026-03-01\n".to_owned())];
-    let corridors = [("corridors/east.geojson", CORRIDOR.to_owned())];
     let mut cbp = Agency::new("cbp", INBOND, &inbond);
     (cbp.rules, cbp.people) = (Some(cbp_rules.as_str()), &[("com", "commander")]);
-    let mut acme = Agency::new("acme", FEED, &corridors);
+    let mut acme = Agency::new("acme", FEED, &[]);
     acme.rules = Some(&acme_rules);
     let federation = Federation::prepare(&[cbp, acme]);
     let mut people = fs::OpenOptions::new().append(true).open(federation.path().join("people.toml")).unwrap();
     let (files, node) = (tls("partner-acme-feed").replace("[tls]", "[feed.tls]"), federation.ports[2]);
     writeln!(people, "[[feed]]\nname = \"acme\"\nagency = \"acme\"\nnode = \"127.0.0.1:{node}\"\n{files}").unwrap();
     fs::write(federation.path().join("standing.toml"), QUESTION).unwrap();
+    fs::create_dir(federation.path().join("corridors")).unwrap();
+    fs::write(federation.path().join("corridors/east.geojson"), CORRIDOR).unwrap();
     let playbooks = federation.path().join("policies/cbp/playbooks");
     fs::create_dir_all(&playbooks).unwrap();
     fs::write(playbooks.join("off-corridor.toml"), format!("{PLAYBOOK}{EXCEPTION}")).unwrap();
