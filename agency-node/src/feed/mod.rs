@@ -18,6 +18,7 @@ mod wire;
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use sallyport_feed::{Plausibility, Position, Reason, RefusedPoint};
@@ -40,6 +41,10 @@ use streams::OpenStreams;
 const PUSH: &str = "feed";
 const READ_QUARANTINE: &str = "feed_quarantine";
 
+/// A stream that goes on is written down and authorised anew this long after its last entry was opened, once
+/// anything came since.
+const ENTRY_EVERY: Duration = Duration::from_secs(15 * 60);
+
 /// The feeds of a node, and what they are served with.
 pub(crate) struct Feeds<K> {
     agency: String,
@@ -47,6 +52,7 @@ pub(crate) struct Feeds<K> {
     keep: K,
     feeds: HashMap<String, Feed>,
     open: OpenStreams,
+    entry_every: Duration,
     /// The node is ending: streams stop at the next batch.
     ending: CancellationToken,
 }
@@ -66,7 +72,15 @@ impl<K: Keep> Feeds<K> {
         ending: CancellationToken,
     ) -> Self {
         let feeds = settings.iter().map(|settings| (settings.name.clone(), Feed::new(settings.clone()))).collect();
-        Self { agency: agency.to_owned(), guard, keep, feeds, open: OpenStreams::default(), ending }
+        Self {
+            agency: agency.to_owned(),
+            guard,
+            keep,
+            feeds,
+            open: OpenStreams::default(),
+            entry_every: ENTRY_EVERY,
+            ending,
+        }
     }
 
     /// The name under which the audit log knows a feed; names of no feed are not repeated there.

@@ -25,10 +25,6 @@ use super::{Feed, Feeds, Keep, PUSH, only_partner, streams::Claim, wire};
 /// How long a connection may take to say which feed it is about.
 const OPENING_PATIENCE: Duration = Duration::from_secs(30);
 
-/// A stream that goes on is written down and authorised anew this long after its last entry was opened, with the
-/// next batch that comes.
-const ENTRY_EVERY: Duration = Duration::from_secs(15 * 60);
-
 /// One connection of a partner.
 struct Connection<'a> {
     peer: &'a SpiffeId,
@@ -94,7 +90,7 @@ impl Connection<'_> {
             let opened = Opened { acknowledged: self.last, positions_max: BATCH_POSITIONS_MAX as u32 };
             self.tell(feeds, Told::Opened(opened)).await?;
         }
-        let until = Instant::now() + ENTRY_EVERY;
+        let until = Instant::now() + feeds.entry_every;
         let mut received = false;
         loop {
             let request = tokio::select! {

@@ -60,7 +60,7 @@ case_number = "T-1"
 dataset = "cbp.inbond"
 [[indicator]]
 dataset = "acme.track_events"
-where = [{ attribute = "kind", is = "excursion" }]
+where = [{ attribute = "kind", is = "=", value = "excursion" }]
 "#;
 
 /// Minutes of the trip; trucks 1, 2 and 4 are five kilometres off between these two.
