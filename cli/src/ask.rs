@@ -76,10 +76,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Some(reserved) = reserved else { return Ok(()) };
     let saved = receipt::save(&mut desk, &question_id, reserved).await;
     if saved.is_err() {
-        eprintln!(
-            "The answer stands. Fetch its receipt within the hour: sallyport receipt {}",
-            terminal::line(&question_id)
-        );
+        let id = terminal::line(&question_id);
+        eprintln!("The answer stands; within the hour the same person gets its receipt with `sallyport receipt {id}`.");
     }
     saved
 }
