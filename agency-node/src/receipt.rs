@@ -7,7 +7,7 @@ use std::{
 };
 
 use sallyport_trust::{
-    audit::Place,
+    audit::{Place, query::QUESTION_DIGITS_MIN},
     error::{Kind, Refusal},
     guard::Act,
     identity::SpiffeId,
@@ -46,9 +46,14 @@ impl Receipts {
         }
     }
 
+    /// Where a person's question stands, named by its id or enough of its first digits to tell it from the
+    /// person's others.
     fn of(&self, question: &str, asker: &SpiffeId) -> Option<Place> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(question).filter(|answered| answered.asker == *asker).map(|answered| answered.place)
+        let is_meant = |(id, answered): &(&String, &Answered)| answered.asker == *asker && id.starts_with(question);
+        let mut meant = kept.iter().filter(is_meant).map(|(_, answered)| answered.place);
+        let first = meant.next().filter(|_| question.len() >= QUESTION_DIGITS_MIN)?;
+        meant.next().is_none().then_some(first)
     }
 }
 
@@ -60,11 +65,36 @@ pub(crate) async fn receipt(node: &Node, peer: SpiffeId, question: &str) -> Resu
             Kind::NotFound,
             "receipt_unknown",
             "There is no receipt for that question: it was another person's, or longer than an hour ago, or before \
-             the node was started again. An auditor finds it in the audit log.",
+             the node was started again, or several begin with these digits. An auditor finds it in the audit log.",
         )
     })?;
     let trail = node.guard.begin(Act::by(&peer, "receipt", "question")).await?;
     let proved = node.witness.receipt(place, PATIENCE).await;
     trail.complete(proved.as_ref().err()).await?;
     proved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_finds_the_own_questions_by_their_first_digits() {
+        let id = |name: &str| format!("spiffe://border.example/agency/hsi/user/{name}").parse::<SpiffeId>().unwrap();
+        let (ana, ben) = (id("ana"), id("ben"));
+        let receipts = Receipts::default();
+        let place = |opening| Place { opening, completion: opening + 1 };
+        let ids = [[7; 32], [9; 32]].map(QuestionId);
+        receipts.keep(ids[0], &ana, place(1), 0);
+        receipts.keep(ids[1], &ben, place(5), 0);
+        let of = |question: &str, asker| receipts.of(question, asker).map(|place| place.opening);
+        let whole = ids[0].to_string();
+        assert_eq!((of(&whole, &ana), of(&whole[..8], &ana)), (Some(1), Some(1)));
+        assert_eq!((of(&whole[..7], &ana), of("", &ana), of(&whole, &ben)), (None, None, None));
+        // Of two that begin alike, neither.
+        let mut alike = [7; 32];
+        alike[31] = 8;
+        receipts.keep(QuestionId(alike), &ana, place(9), 0);
+        assert_eq!((of(&whole[..12], &ana), of(&whole, &ana)), (None, Some(1)));
+    }
 }

@@ -33,7 +33,8 @@ pub(crate) struct Arguments {
     who: As,
     #[command(flatten)]
     lookup: lookup::LookUpArguments,
-    /// Save proof that the question stands in the node's audit log, for `sallyport audit check-receipt`.
+    /// Save proof that the question stands in the node's audit log, for `sallyport audit check-receipt`, in a
+    /// new file.
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
     /// One JSON object instead of tables.
@@ -60,6 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         (None, None) => Asked::LookUp(arguments.lookup.without_file()?),
     };
+    let reserved = arguments.receipt.as_deref().map(receipt::Reserved::new).transpose()?;
     let mut desk = Desk::of(&arguments.who.person()?)?;
     let question_id = match asked {
         Asked::Held(id) => show(arguments.json, |progress| desk.complete(&id, progress)).await?,
@@ -71,10 +73,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             show(arguments.json, |progress| desk.ask(&question, lookup, progress)).await?
         }
     };
-    match &arguments.receipt {
-        Some(file) => receipt::save(&mut desk, &question_id, file).await,
-        None => Ok(()),
+    let Some(reserved) = reserved else { return Ok(()) };
+    let saved = receipt::save(&mut desk, &question_id, reserved).await;
+    if saved.is_err() {
+        let id = terminal::line(&question_id);
+        eprintln!("The answer stands; within the hour the same person gets its receipt with `sallyport receipt {id}`.");
     }
+    saved
 }
 
 /// Waits for an answer while its progress is shown, then shows it; the question's id.

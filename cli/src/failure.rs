@@ -35,6 +35,11 @@ impl Failure {
         Self { reason: reason.to_owned(), message: message.into(), code: 5 }
     }
 
+    /// The stable reason, for scripts.
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// Tells the person and gives the exit code: 2 bad input, 3 refused, 4 a party away or too slow,
     /// 5 a check failed, 1 anything else.
     pub(crate) fn report(&self) -> ExitCode {

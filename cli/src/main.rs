@@ -23,6 +23,7 @@ mod pattern;
 mod people;
 mod playbook;
 mod policy;
+mod public_key;
 mod receipt;
 mod release;
 mod sample;
@@ -60,6 +61,8 @@ enum Command {
     Watch(watch::Arguments),
     /// Check playbooks: who acts on what, how, and by when.
     Playbook(playbook::Arguments),
+    /// Fetch proof that a question of yours, answered within the hour, stands in the node's audit log.
+    Receipt(receipt::FetchArguments),
     /// Show what can be asked of whom.
     Catalog(catalog::Arguments),
     /// Publish, show and ask patterns: named questions that agencies share.
@@ -105,6 +108,7 @@ fn main() -> ExitCode {
             Command::Lead(arguments) => lead::run(*arguments).await,
             Command::Watch(arguments) => watch::run(arguments).await,
             Command::Playbook(arguments) => playbook::run(&arguments),
+            Command::Receipt(arguments) => receipt::fetch(arguments).await,
             Command::Catalog(arguments) => catalog::run(arguments).await,
             Command::Pattern(arguments) => pattern::run(arguments).await,
             Command::Disclosures(arguments) => disclosures::run(*arguments).await,

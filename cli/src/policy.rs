@@ -50,6 +50,11 @@ struct Named {
 }
 
 impl Named {
+    /// The party that a bundle is for; a directory does not say.
+    fn party(&self) -> Result<Option<String>, Failure> {
+        PolicyFiles::party(&self.path).map_err(|error| refused(&self.path, &error))
+    }
+
     fn files(&self) -> Result<PolicyFiles, Failure> {
         PolicyFiles::read(&self.path).map_err(|error| refused(&self.path, &error))
     }

@@ -1,17 +1,20 @@
 //! Receipts: saving one after an answer, and checking one offline.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+};
 
 use chrono::DateTime;
 use sallyport_trust::{
     audit::{Decision, Outcome, checkpoint::VerifierKey, cosignature::CosignerKey},
-    error::Refusal,
     identity::{Anchors, SpiffeId},
     receipt::{Proven, RECEIPT_LIMIT_BYTES, Receipt},
 };
 use serde_json::json;
 
-use crate::{desk::Desk, failure::Failure, terminal};
+use crate::{desk::Desk, failure::Failure, people::As, public_key, terminal};
 
 /// Arguments of `sallyport audit check-receipt`.
 #[derive(clap::Args)]
@@ -21,11 +24,11 @@ pub(crate) struct Arguments {
     /// The federation's authorities (PEM): the receipt's keys must be stated under them.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "witness"])]
     authorities: Option<PathBuf>,
-    /// The log's key (`audit.vkey`), obtained elsewhere.
-    #[arg(long, value_name = "VKEY")]
+    /// The log's key (`audit.vkey`) or a file with it, obtained elsewhere.
+    #[arg(long, value_name = "VKEY", value_parser = public_key::given::<VerifierKey>)]
     key: Option<VerifierKey>,
-    /// A witness's key, obtained elsewhere; may be repeated.
-    #[arg(long, value_name = "VKEY", requires = "key")]
+    /// A witness's key or a file with it, obtained elsewhere; may be repeated.
+    #[arg(long, value_name = "VKEY", requires = "key", value_parser = public_key::given::<CosignerKey>)]
     witness: Vec<CosignerKey>,
     /// One JSON object instead of sentences.
     #[arg(long)]
@@ -41,24 +44,86 @@ struct Trusted {
     because: &'static str,
 }
 
+/// Arguments of `sallyport receipt`.
+#[derive(clap::Args)]
+pub(crate) struct FetchArguments {
+    /// The question's id, as its answer shows it, or at least the first 8 digits.
+    question_id: String,
+    #[command(flatten)]
+    who: As,
+    /// Where to save it; a file that is there already is left alone.
+    #[arg(long, value_name = "FILE", default_value = "receipt")]
+    output: PathBuf,
+}
+
+/// A file that a receipt will stand in: there before anybody is asked, gone again when nothing comes.
+pub(crate) struct Reserved {
+    path: PathBuf,
+    file: File,
+    is_written: bool,
+}
+
+impl Reserved {
+    /// Makes the file, which must not be there.
+    pub(crate) fn new(path: &Path) -> Result<Self, Failure> {
+        let file = File::create_new(path).map_err(|error| {
+            let told = match error.kind() {
+                ErrorKind::AlreadyExists => "it is there already; name another file for the receipt".to_owned(),
+                _ => format!("it cannot be written ({error}); name another file for the receipt"),
+            };
+            Failure::input("receipt_file", format!("{}: {told}", path.display()))
+        })?;
+        Ok(Self { path: path.to_owned(), file, is_written: false })
+    }
+
+    fn write(mut self, receipt: &str) -> Result<(), Failure> {
+        let written = self.file.write_all(receipt.as_bytes()).and_then(|()| self.file.sync_all());
+        written.map_err(|error| Failure::machine(&format!("{} cannot be written", self.path.display()), &error))?;
+        self.is_written = true;
+        Ok(())
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if !self.is_written {
+            // Best effort: what is left is an empty file, which is no receipt.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Fetches the receipt of a question that was answered lately.
+pub(crate) async fn fetch(arguments: FetchArguments) -> Result<(), Failure> {
+    let mut desk = Desk::of(&arguments.who.person()?)?;
+    save(&mut desk, &arguments.question_id, Reserved::new(&arguments.output)?).await
+}
+
 /// Fetches the receipt of an answer and saves it.
-pub(crate) async fn save(desk: &mut Desk, question_id: &str, file: &Path) -> Result<(), Failure> {
-    let receipt = desk.receipt(question_id).await?;
-    std::fs::write(file, receipt)
-        .map_err(|error| Failure::machine(&format!("{} cannot be written", file.display()), &error))
+pub(crate) async fn save(desk: &mut Desk, question_id: &str, file: Reserved) -> Result<(), Failure> {
+    file.write(&desk.receipt(question_id).await?)
 }
 
 /// Checks a receipt and says what it proves.
 pub(crate) fn check(arguments: &Arguments) -> Result<(), Failure> {
+    match proven(arguments) {
+        Ok((proven, trusted)) if arguments.json => println!("{}", terminal::json(&to_json(&proven, &trusted))),
+        Ok((proven, trusted)) => tell(&proven, &trusted),
+        Err(failure) => {
+            if arguments.json {
+                println!("{}", terminal::json(&json!({ "holds": false, "reason": failure.reason() })));
+            }
+            return Err(failure);
+        }
+    }
+    Ok(())
+}
+
+fn proven(arguments: &Arguments) -> Result<(Proven, Trusted), Failure> {
     let receipt: Receipt = read(&arguments.file)?.parse().map_err(wrong)?;
     let trusted = trusted(arguments, &receipt)?;
     let proven = receipt.check(&trusted.log, &trusted.witnesses).map_err(wrong)?;
-    if arguments.json {
-        println!("{}", terminal::json(&to_json(&proven, &trusted)));
-    } else {
-        tell(&proven, &trusted);
-    }
-    Ok(())
+    Ok((proven, trusted))
 }
 
 fn wrong(error: impl std::fmt::Display) -> Failure {
@@ -74,26 +139,24 @@ fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
 }
 
-/// The keys to check with: given, vouched for by certificates, or as the receipt itself claims.
+/// The keys to check with: given, or vouched for by certificates. A receipt's own word is worth nothing:
+/// whoever makes one up makes the keys up with it.
 fn trusted(arguments: &Arguments, receipt: &Receipt) -> Result<Trusted, Failure> {
     if let Some(key) = &arguments.key {
         let because = "the keys given on the command line";
         return Ok(Trusted { log: key.clone(), party: None, witnesses: arguments.witness.clone(), because });
     }
+    let path = arguments.authorities.as_ref().ok_or_else(|| {
+        Failure::check(
+            "receipt_without_root",
+            "nothing is proved: the keys in a receipt are its own word. Say whom you trust: --authorities FILE, the \
+             federation's authorities, or --key VKEY, the log's key as you have it from elsewhere",
+        )
+    })?;
+    let anchors = Anchors::read(path).map_err(|error| Failure::input("authorities", error.to_string()))?;
     // Everybody's keys, the log's own first.
-    let mut stated = Vec::new();
-    let because = if let Some(path) = &arguments.authorities {
-        let anchors = Anchors::read(path).map_err(|error| Failure::input("authorities", error.to_string()))?;
-        for keys in &receipt.keys {
-            let (party, keys) = keys.verify_outside(&anchors).map_err(|refusal| wrong(refusal.message))?;
-            stated.push((Some(party), keys));
-        }
-        "certificates under the authorities given"
-    } else {
-        let read = receipt.keys.iter().map(|keys| Ok((None, keys.read()?.0)));
-        stated = read.collect::<Result<_, Refusal>>()?;
-        "the receipt's own word alone"
-    };
+    let stated = receipt.keys.iter().map(|keys| keys.verify_outside(&anchors));
+    let stated = stated.collect::<Result<Vec<_>, _>>().map_err(|refusal| wrong(refusal.message))?;
     let mut stated = stated.into_iter();
     let (party, own) = stated.next().ok_or_else(|| wrong("the receipt names no keys"))?;
     // Nobody is a witness of their own log.
@@ -102,7 +165,8 @@ fn trusted(arguments: &Arguments, receipt: &Receipt) -> Result<Trusted, Failure>
     if witnesses.is_empty() {
         return Err(wrong("the receipt names no witness"));
     }
-    Ok(Trusted { log: own.log, party, witnesses, because })
+    let because = "certificates under the authorities given";
+    Ok(Trusted { log: own.log, party: Some(party), witnesses, because })
 }
 
 fn to_json(proven: &Proven, trusted: &Trusted) -> serde_json::Value {
@@ -154,11 +218,8 @@ fn tell(proven: &Proven, trusted: &Trusted) {
         said(&opening.reason)
     );
     println!("  when         {} to {}", moment(proven.opened_at_ms), moment(proven.completed_at_ms));
-    println!(
-        "  ended        {} {}",
-        outcome(completion.outcome),
-        completion.detail.as_deref().map(terminal::line).unwrap_or_default()
-    );
+    let detail = completion.detail.as_deref().map(|detail| format!(" [{}]", terminal::line(detail)));
+    println!("  ended        {}{}", outcome(completion.outcome), detail.unwrap_or_default());
     if let Some(ruling) = &completion.ruling {
         println!("  decision     {} by {}", decision(ruling.decision), terminal::line(&ruling.rule));
         println!("  obligations  {}", pairs(ruling.obligations.iter().map(|(n, v)| (n, v.clone())).collect()));
@@ -185,12 +246,8 @@ fn tell(proven: &Proven, trusted: &Trusted) {
     if proven.witnesses.is_empty() {
         println!("  That anybody else has seen this history: no witness's key was given.");
     }
-    match &trusted.party {
-        Some(_) => println!("  That no certificate had been revoked: revocation lists are not looked at."),
-        None if trusted.because.starts_with("the receipt") => {
-            println!("  Whose keys these are: they rest on {}. Name --authorities or --key.", trusted.because);
-        }
-        None => {}
+    if trusted.party.is_some() {
+        println!("  That no certificate had been revoked: revocation lists are not looked at.");
     }
 }
 

@@ -4,11 +4,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    audit::{AuditError, AuditLog, Completion, Decision as Recorded, OpenEntry, Opening, Outcome, Place, Ruling},
+    audit::{
+        AuditError, AuditLog, Completion, Decision as Recorded, EntryId, OpenEntry, Opening, Outcome, Place, Ruling,
+    },
     clock::Clock,
     error::{Kind, Refusal},
     identity::SpiffeId,
-    policy::{Decision, Hold, Obligations, Permit, PolicyStore, Request},
+    policy::{Decision, Hold, Obligations, Permit, PolicyStore, RELEASED_QUESTION, RELEASES, Request},
     question::{QuestionId, SignedQuestion},
     refusals::Refusals,
 };
@@ -170,8 +172,8 @@ impl Guard {
         trail.under(&permit);
         if let Some(ruling) = &mut trail.ruling {
             let releases: u32 = hold.release_by.values().sum();
-            ruling.obligations.insert("releases".to_owned(), releases.to_string());
-            ruling.obligations.insert("released_question".to_owned(), question.to_string());
+            ruling.obligations.insert(RELEASES.to_owned(), releases.to_string());
+            ruling.obligations.insert(RELEASED_QUESTION.to_owned(), question.to_string());
         }
         Some(permit)
     }
@@ -215,6 +217,11 @@ impl Trail {
             policy: permit.policy_hash().to_owned(),
             obligations: recorded(&permit.obligations()),
         });
+    }
+
+    /// The name of the entry.
+    pub fn id(&self) -> EntryId {
+        self.entry.id()
     }
 
     /// Adds to a count that the completion will hold; never about one subject.

@@ -65,6 +65,12 @@ fn written(arguments: &Arguments) -> Result<Request, Failure> {
         request.entry("resource.owner".to_owned()).or_insert(owner);
         request.entry("resource.kind".to_owned()).or_insert_with(|| "dataset".to_owned());
     }
+    if !request.contains_key("resource.owner") {
+        return Err(Failure::input(
+            "explain_request",
+            "say what it concerns: --resource dataset=cbp.crossings, or --resource owner=cbp kind=catalog",
+        ));
+    }
     Request::from_written(&request).map_err(|problem| Failure::input("explain_request", problem))
 }
 

@@ -1,11 +1,11 @@
 //! `sallyport policy rehearse`: what a proposed policy would have decided on past questions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, SecondsFormat};
 use sallyport_trust::{
-    audit::verify_each,
-    policy::{Change, Rehearsal, Report},
+    audit::{own_key, verify_each},
+    policy::{Change, Policy, Rehearsal, Report},
 };
 use serde_json::json;
 
@@ -36,8 +36,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let policy = arguments.policy.policy()?;
     let mut rehearsal = Rehearsal::of(&policy, arguments.since, arguments.until.unwrap_or(i64::MAX));
     for log in &arguments.log {
-        verify_each(log, |entry| rehearsal.entry(entry))
-            .map_err(|error| Failure::check("audit_log_broken", format!("{}: {error}", log.display())))?;
+        is_of_the_party(arguments.policy.party()?, &policy, log)?;
+        verify_each(log, |entry| rehearsal.entry(entry)).map_err(|error| broken(log, &error))?;
     }
     let report = rehearsal.report();
     if arguments.json {
@@ -46,6 +46,33 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         print(&report);
     }
     Ok(())
+}
+
+fn broken(log: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::check("audit_log_broken", format!("{}: {error}", log.display()))
+}
+
+/// Another party's decisions say nothing about a policy. A bundle names its party; a directory shows it by
+/// the agencies whose data its rules name. The gateway's rules may name anyone's.
+fn is_of_the_party(bundle: Option<String>, policy: &Policy, log: &Path) -> Result<(), Failure> {
+    let origin = own_key(log).map_err(|error| broken(log, &error))?.name().to_owned();
+    let party = origin.rsplit('/').next().unwrap_or_default();
+    let owners = policy.owners();
+    let (fits, whose) = match &bundle {
+        Some(named) => (named == party, named.clone()),
+        None => {
+            let fits = party == "gateway" || owners.is_empty() || owners.contains(party);
+            (fits, owners.into_iter().collect::<Vec<_>>().join(", "))
+        }
+    };
+    if fits {
+        return Ok(());
+    }
+    let told = format!(
+        "{} is the log of {origin}, and the policy is for {whose}: name the log of the same party",
+        log.display()
+    );
+    Err(Failure::input("policy_of_another_party", told))
 }
 
 /// A date, which begins at midnight UTC, or a time with its offset.

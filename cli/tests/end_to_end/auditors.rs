@@ -67,6 +67,15 @@ fn found_at_the_gateway(federation: &Federation, id: &str) {
     // Of several values of one condition, one has to fit.
     assert_eq!(search(federation, "gateway", &["--case", "T-2", "--case", "T-1", "--action", "ask"]).len(), 1);
     assert_eq!(search(federation, "gateway", &["--question", &id[..8], "--action", "ask"]).len(), 1);
+    // Names are found in upper and lower case, and what is nowhere in the log is called so.
+    assert_eq!(search(federation, "gateway", &["--person", "HSI-Analyst", "--agency", "HSI"]).len(), 1);
+    let told = |more: &[&str]| String::from_utf8(audit(federation, "search", "gateway", more).stdout).unwrap();
+    let nothing = told(&["--action", "asks", "--agency", "hsi"]);
+    assert!(
+        nothing.contains("The action `asks` stands nowhere in this log") && !nothing.contains("`hsi`"),
+        "{nothing}"
+    );
+    assert!(told(&["--agency", "xyz"]).contains("The agency `xyz` stands nowhere"));
     let table = audit(federation, "search", "gateway", &["--person", "hsi-analyst"]);
     let table = String::from_utf8(table.stdout).unwrap();
     for shown in ["hsi/hsi-analyst", "ask", "border-security", "T-1", "allow", "analysts", "answered"] {
@@ -196,6 +205,7 @@ fn reported(federation: &Federation) {
         (&"allow".into(), &"federation".into())
     );
     assert_eq!(report["unjudged_days"], 1);
+    assert_eq!(report["still_open"], 0, "the report itself is none of what it counts");
     let page = fs::read_to_string(federation.path().join("report.html")).unwrap();
     assert!(page.contains("border-security") && page.contains("Unusual volumes") && !page.contains("<script"));
     let cbp = json(&audit(federation, "report", "cbp", &[&period[..], &["--json"]].concat()));

@@ -62,6 +62,11 @@ fn past_questions_are_put_to_a_proposed_policy() {
         );
     }
     assert_eq!(rehearse("policies/cbp", "cbp", "2126-01-01")["decisions"], 0);
+    // CBP's rules name CBP's data sets.
+    let cbp = format!("{}/../policies/cbp", env!("CARGO_MANIFEST_DIR"));
+    let others = federation.audit("hsi").display().to_string();
+    let others = federation.output(&["policy", "rehearse", &cbp, "--log", &others, "--since", "2026-01-01"]);
+    assert_eq!((others.status.code(), reason(&others)), (Some(2), "policy_of_another_party".to_owned()));
 
     let narrowed = OPEN_RULES.replacen(
         "role = { equals = \"analyst\" }",
@@ -178,6 +183,9 @@ fn a_decision_is_explained_in_words() {
     }
     assert_eq!(run(&["policy", "explain", &cbp, "--case", "no such case"]).status.code(), Some(2));
     assert_eq!(run(&["policy", "explain", &cbp]).status.code(), Some(2));
+    let nothing = run(&["policy", "explain", &cbp, "--action", "ask"]);
+    assert_eq!((nothing.status.code(), reason(&nothing)), (Some(2), "explain_request".to_owned()));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("--resource dataset="));
 }
 
 fn run(arguments: &[&str]) -> std::process::Output {

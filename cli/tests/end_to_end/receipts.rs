@@ -30,6 +30,7 @@ fn check(federation: &Federation, file: &str, more: &[&str]) -> Output {
 fn a_receipt_proves_the_question_and_nothing_else() {
     let mut federation = two_agencies();
     let answer = federation.ask("hsi", QUESTION, &["--receipt", "receipt"]);
+    a_receipt_has_a_file_of_its_own(&federation, answer["question_id"].as_str().unwrap());
     // From here on nobody needs to be there.
     for name in ["hsi", "cbp", "gateway"] {
         federation.stop(name);
@@ -56,18 +57,50 @@ fn a_receipt_proves_the_question_and_nothing_else() {
     {
         assert!(told.contains(words), "{words}: {told}");
     }
-    // With keys that came another way, and on the receipt's own word, of which the person is told.
+    assert!(told.contains("  ended        answered\n"), "{told}");
+    // With keys that came another way, as text and as a file.
     let key = fs::read_to_string(federation.audit("hsi").join("audit.vkey")).unwrap();
     let witnesses = witness_keys(&federation, "hsi");
     let given = ["--key", key.trim(), "--witness", &witnesses[0], "--witness", &witnesses[1]];
     assert!(check(&federation, "receipt", &given).status.success());
+    let file = federation.audit("hsi").join("audit.vkey");
+    let told = check(&federation, "receipt", &["--key", file.to_str().unwrap()]);
+    assert!(told.status.success() && !String::from_utf8_lossy(&told.stdout).contains("has seen that"));
+    // Without anybody's word but its own it proves nothing.
     let told = check(&federation, "receipt", &[]);
-    assert!(String::from_utf8_lossy(&told.stdout).contains("the receipt's own word alone"));
+    assert_eq!((reason(&told).as_str(), told.status.code()), ("receipt_without_root", Some(5)));
+    assert!(told.stdout.is_empty() && String::from_utf8_lossy(&told.stderr).contains("--authorities FILE"));
+    let told: Value = serde_json::from_slice(&check(&federation, "receipt", &["--json"]).stdout).unwrap();
+    assert_eq!((&told["holds"], &told["reason"]), (&false.into(), &"receipt_without_root".into()));
     let other = fs::read_to_string(federation.audit("cbp").join("audit.vkey")).unwrap();
     for wrong in [&["--key", other.trim()][..], &["--authorities", "people.toml"]] {
         assert!(!check(&federation, "receipt", wrong).status.success(), "{wrong:?}");
     }
     forgeries(&federation, &given);
+}
+
+/// The file is made before anybody is asked, is never another question's, and can be had later.
+fn a_receipt_has_a_file_of_its_own(federation: &Federation, question_id: &str) {
+    let first = fs::read_to_string(federation.path().join("receipt")).unwrap();
+    let entries = || fs::read_to_string(federation.audit("hsi").join("checkpoint")).unwrap();
+    let before = entries();
+    for file in ["receipt", "nowhere/receipt"] {
+        let output = federation.try_ask("hsi", QUESTION, &["--receipt", file]);
+        assert_eq!((reason(&output).as_str(), output.status.code()), ("receipt_file", Some(2)), "{file}");
+        assert!(output.stdout.is_empty());
+    }
+    assert_eq!(entries().lines().nth(1), before.lines().nth(1), "nobody was asked");
+    assert_eq!(fs::read_to_string(federation.path().join("receipt")).unwrap(), first);
+    let refused = ["ask", "--complete", "0000000000", "--as", "hsi-analyst", "--receipt", "refused"];
+    assert_eq!(federation.output(&refused).status.code(), Some(2));
+    assert!(!federation.path().join("refused").exists(), "a refused question leaves no file");
+    let fetch = |id: &str, file: &str| federation.output(&["receipt", id, "--as", "hsi-analyst", "--output", file]);
+    assert!(fetch(&question_id[..12], "later").status.success());
+    let opening =
+        |file: &str| fs::read_to_string(federation.path().join(file)).unwrap().lines().nth(2).unwrap().to_owned();
+    assert_eq!(opening("later"), opening("receipt"), "the same entry");
+    assert_eq!(reason(&fetch("00000000", "unknown")), "receipt_unknown");
+    assert!(!federation.path().join("unknown").exists());
 }
 
 /// Changed anywhere, a receipt is refused; so is one whose cosignatures are others' work.

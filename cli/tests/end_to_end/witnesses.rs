@@ -96,6 +96,7 @@ fn an_older_copy_of_a_log_refuses_all_work_and_its_witnesses_have_it_on_record()
     until(|| cosigned(&federation, "hsi"), "nobody cosigns HSI's log");
     federation.stop("hsi");
     copy(&log, &newest);
+    told_by_whom_it_was_witnessed(&federation, &newest);
 
     put_back(&older, &log);
     federation.run("hsi");
@@ -112,11 +113,52 @@ fn an_older_copy_of_a_log_refuses_all_work_and_its_witnesses_have_it_on_record()
     assert_eq!(reason(&output), "audit_unavailable");
     assert!(String::from_utf8_lossy(&output.stderr).contains("contradicts what it signed before"));
 
+    let output = federation.output(&["audit", "verify", log.to_str().unwrap()]);
+    assert_eq!((reason(&output).as_str(), output.status.code()), ("audit_log_broken", Some(5)));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("holds a checkpoint of this log"));
+
     put_back(&newest, &log);
     federation.run("hsi");
     answers(&federation);
     let output = federation.output(&["audit", "verify", log.to_str().unwrap(), newest.to_str().unwrap()]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Whose word the key is, and who has seen the log, by its files alone.
+fn told_by_whom_it_was_witnessed(federation: &Federation, log: &Path) {
+    let verify = |more: &[&str]| federation.output(&[&["audit", "verify", log.to_str().unwrap()], more].concat());
+    let text = |output: std::process::Output| {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let alone = text(verify(&[]));
+    assert!(alone.contains("its own word") && alone.contains("Not checked, for want of their keys"), "{alone}");
+    let authorities = ["--authorities", "certs/authority.pem"];
+    let told = text(verify(&authorities));
+    assert!(
+        told.contains("the certificate of spiffe://sallyport.demo/agency/hsi/node") && !told.contains("Not checked")
+    );
+    assert!(told.contains("sallyport.demo/gateway has cosigned") && told.contains("sallyport.demo/cbp has cosigned"));
+    let json: Value = serde_json::from_str(&text(verify(&[&authorities[..], &["--json"]].concat()))).unwrap();
+    assert_eq!(json["cosigned"]["witnesses"].as_array().unwrap().len(), 2, "{json}");
+
+    let (own, others) = (log.join("audit.vkey"), federation.audit("cbp").join("audit.vkey"));
+    assert!(text(verify(&["--key", own.to_str().unwrap()])).contains("the key given on the command line"));
+    let output = verify(&["--key", others.to_str().unwrap()]);
+    assert_eq!((reason(&output).as_str(), output.status.code()), ("audit_log_broken", Some(5)));
+    let path = log.join("cosigned");
+    let whole = fs::read_to_string(&path).unwrap();
+    let at = whole.len() - 20;
+    let flipped = if whole.as_bytes()[at] == b'A' { "B" } else { "A" };
+    fs::write(&path, format!("{}{flipped}{}", &whole[..at], &whole[at + 1..])).unwrap();
+    assert_eq!(reason(&verify(&authorities)), "audit_log_broken");
+    fs::write(&path, whole).unwrap();
+
+    let nothing = federation.output(&["audit", "verify"]);
+    assert_eq!((reason(&nothing).as_str(), nothing.status.code()), ("audit_directory", Some(2)));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("--as AUDITOR"));
+    let folder = federation.output(&["audit", "verify", "hsi"]);
+    assert!(String::from_utf8_lossy(&folder.stderr).contains("did you mean hsi/audit?"));
 }
 
 #[test]

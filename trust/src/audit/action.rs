@@ -117,7 +117,9 @@ pub(super) fn agency_of(actor: &str) -> Option<String> {
 /// Whether an actor is the person meant: by the whole SPIFFE ID, or by the name at its end.
 pub(super) fn is_person(actor: &str, wanted: &str) -> bool {
     let named = || match actor.parse::<SpiffeId>() {
-        Ok(SpiffeId { role: Role::User { name, .. } | Role::Auditor { name }, .. }) => name == wanted,
+        Ok(SpiffeId { role: Role::User { name, .. } | Role::Auditor { name }, .. }) => {
+            name.eq_ignore_ascii_case(wanted)
+        }
         _ => false,
     };
     actor == wanted || named()

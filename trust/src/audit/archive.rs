@@ -104,7 +104,7 @@ impl Archive {
         if permit.action() != Action::Audit {
             return Err(ArchiveError::OtherPermit);
         }
-        Ok(Reading { archive: self, log: Published::read(&self.log, &self.key)? })
+        Ok(Reading { archive: self, log: Published::read(&self.log, &self.key)?, own: None })
     }
 
     fn discard_index(&self) {
@@ -124,9 +124,22 @@ impl Archive {
 pub struct Reading<'a> {
     archive: &'a Archive,
     log: Published,
+    /// The action that this reading is done under, which has not ended.
+    own: Option<EntryId>,
 }
 
 impl Reading<'_> {
+    /// Reads under an action that the same log records.
+    #[must_use]
+    pub fn under(self, action: EntryId) -> Self {
+        Self { own: Some(action), ..self }
+    }
+
+    /// The action that this reading is done under.
+    pub fn own(&self) -> Option<EntryId> {
+        self.own
+    }
+
     /// The checkpoint that everything read here stands under.
     pub fn published(&self) -> &Published {
         &self.log

@@ -10,6 +10,8 @@
 //!
 //! Pure: whether a checkpoint deserves one is decided in [`super::witness`].
 
+use std::collections::BTreeSet;
+
 use aws_lc_rs::signature::Ed25519KeyPair;
 
 use super::checkpoint::CheckpointError;
@@ -20,6 +22,17 @@ const COSIGNATURE_TYPE: u8 = 0x04;
 
 fn message(time_s: u64, body: &str) -> Vec<u8> {
     format!("cosignature/v1\ntime {time_s}\n{body}").into_bytes()
+}
+
+/// Names that stand under a note, but for the log's own, each once. Whether they have signed it is for
+/// [`CosignerKey::cosigned_at`].
+///
+/// # Errors
+/// [`CheckpointError::Malformed`].
+pub(super) fn names(note: &str, log: &str) -> Result<Vec<String>, CheckpointError> {
+    let note = Note::split(note)?;
+    let names: BTreeSet<&str> = note.names().filter(|name| *name != log).collect();
+    Ok(names.into_iter().map(str::to_owned).collect())
 }
 
 /// The public key of a witness, written as a C2SP "vkey" of type 0x04.

@@ -18,7 +18,7 @@ use super::entry::{Completion, Entry, EntryId, Opening, Outcome, Phase};
 use super::error::AuditError;
 use super::proofs::Proofs;
 use super::publisher::{Announced, Health, Publisher, Update};
-use super::recovery::{CONTRADICTION_FILE, Recovered, recover};
+use super::recovery::{CONTRADICTION_FILE, KEYS_FILE, Recovered, recover};
 use super::standing::{Grace, Standing};
 use super::writer::{Append, Half, Job, Writer};
 use crate::clock::Clock;
@@ -232,6 +232,14 @@ impl AuditLog {
         let (reply, answer) = oneshot::channel();
         self.inner.send(Job::Publish(Update::Cosigned(SignedCheckpoint { size, note }, reply)))?;
         answer_of(answer).await
+    }
+
+    /// Lays the statements of keys beside the log that a copy of it is checked with elsewhere.
+    ///
+    /// # Errors
+    /// The system's, when the file cannot be replaced.
+    pub fn keep_keys(&self, statements: &[u8]) -> std::io::Result<()> {
+        replace_private(&self.inner.directory.join(KEYS_FILE), statements)
     }
 
     /// Refuses everything from now on, for a witness holds `note`: a checkpoint that this log signed and

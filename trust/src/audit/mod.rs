@@ -29,6 +29,7 @@
 //! tile/<L>/<N>[.p/<W>]    hashes           (C2SP tlog-tiles)
 //! tile/entries/<N>[…]     the entries, JSON
 //! cosigned                the newest checkpoint with signatures of enough witnesses
+//! keys.json               keys of the log and of those witnesses, under their certificates
 //! contradiction           a checkpoint that a witness holds and this log does not lead to, if there is one
 //! audit.vkey              the key that verifies the checkpoint
 //! audit.key               the key that signs it, for the owner alone
@@ -91,4 +92,8 @@ pub use entry::{Completion, Decision, Entry, EntryError, EntryId, Opening, Outco
 pub use error::AuditError;
 pub use journal::JournalError;
 pub use log::{AuditLog, OpenEntry, PUBLISH_INTERVAL_MS, Place};
-pub use verify::{TIME_TOLERANCE_MS, Verified, VerifyError, verify_directory, verify_directory_with, verify_each};
+pub use recovery::KEYS_FILE;
+pub use verify::{
+    Cosigned, TIME_TOLERANCE_MS, Verified, VerifyError, own_key, verify_directory, verify_directory_with, verify_each,
+    verify_witnessed,
+};

@@ -58,6 +58,11 @@ impl<'a> Note<'a> {
         }
         Ok(Self { body, signatures })
     }
+
+    /// The names before its signatures, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.signatures.iter().map(|line| line.name)
+    }
 }
 
 fn check_name(name: &str) -> Result<(), CheckpointError> {

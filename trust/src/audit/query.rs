@@ -18,9 +18,9 @@ pub const QUESTION_DIGITS_MIN: usize = 8;
 /// Conditions on recorded actions; an empty field lets everything through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
-    /// Who acted: a SPIFFE ID, or the name at the end of a person's.
+    /// Who acted: a SPIFFE ID, or the name at the end of a person's in upper or lower case.
     pub persons: Vec<String>,
-    /// Agency of the actor.
+    /// Agency of the actor, in upper or lower case.
     pub agencies: Vec<String>,
     /// What was done, such as `ask` or `contribute`.
     pub actions: Vec<String>,
@@ -119,6 +119,21 @@ impl Query {
             && one_of(&self.details, |wanted| action.detail() == *wanted)
     }
 
+    /// Persons, agencies, actions and resources that are looked for, each in words and as a query for it
+    /// alone.
+    pub fn names(&self) -> Vec<(String, Self)> {
+        let alone = |what: &str, values: &[String], query: fn(String) -> Self| {
+            let named = |value: &String| (format!("{what} `{value}`"), query(value.clone()));
+            values.iter().map(named).collect::<Vec<_>>()
+        };
+        let mut names = alone("The person", &self.persons, |value| Self { persons: vec![value], ..Self::default() });
+        names.extend(alone("The agency", &self.agencies, |value| Self { agencies: vec![value], ..Self::default() }));
+        names.extend(alone("The action", &self.actions, |value| Self { actions: vec![value], ..Self::default() }));
+        names
+            .extend(alone("The resource", &self.resources, |value| Self { resources: vec![value], ..Self::default() }));
+        names
+    }
+
     /// Whether a moment lies in the period.
     pub(super) fn covers(&self, at_ms: i64) -> bool {
         self.from_ms.is_none_or(|from| at_ms >= from) && self.until_ms.is_none_or(|until| at_ms < until)
@@ -127,7 +142,9 @@ impl Query {
     /// Whether an actor is among the persons and of the agencies.
     pub(super) fn is_actor(&self, actor: &str) -> bool {
         one_of(&self.persons, |wanted| is_person(actor, wanted))
-            && (self.agencies.is_empty() || agency_of(actor).is_some_and(|agency| self.agencies.contains(&agency)))
+            && one_of(&self.agencies, |wanted| {
+                agency_of(actor).is_some_and(|agency| agency.eq_ignore_ascii_case(wanted))
+            })
     }
 
     /// Whether one of the rules that decided together is among those looked for.

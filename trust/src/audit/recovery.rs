@@ -24,6 +24,8 @@ use super::tiles::{TILE_WIDTH, TileId, TileTree, decode_hashes, narrowed};
 pub(super) const CHECKPOINT_FILE: &str = "checkpoint";
 /// The newest checkpoint that enough witnesses have cosigned, with their signatures.
 pub(super) const COSIGNED_FILE: &str = "cosigned";
+/// Keys of the log and of the witnesses that have cosigned it, as they state them under their certificates.
+pub const KEYS_FILE: &str = "keys.json";
 /// A checkpoint of this log that a witness holds and this log did not lead to: the witness's name on the
 /// first line, then the note.
 pub(super) const CONTRADICTION_FILE: &str = "contradiction";

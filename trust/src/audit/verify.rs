@@ -6,7 +6,10 @@
 //! that is being written can be checked; nothing is changed or locked.
 //!
 //! It does not prove that the log is the one that others were shown: an older copy of a log is a
-//! good log. That takes witnesses.
+//! good log. That takes witnesses: the log must lead to what lies beside it under their signatures,
+//! which whoever has their keys then checks.
+
+mod witnessed;
 
 use std::collections::HashSet;
 use std::io;
@@ -21,6 +24,8 @@ use super::journal::{self, Journal, JournalError};
 use super::merkle::Hash;
 use super::recovery::{CHECKPOINT_FILE, VERIFIER_FILE};
 use super::tiles::{TILE_WIDTH, TileId, TileKind, TileTree, decode_hashes, narrowed, split_bundle};
+
+pub use witnessed::Cosigned;
 
 /// How far the time of an entry may lie before that of an earlier one.
 pub const TIME_TOLERANCE_MS: i64 = 60_000;
@@ -142,6 +147,42 @@ pub enum VerifyError {
         /// Index of the second opening.
         index: u64,
     },
+    /// The checkpoint that witnesses have cosigned is not this log's.
+    #[error("the cosigned checkpoint, `cosigned`: {cause}")]
+    Cosigned {
+        /// What is wrong with it.
+        cause: CheckpointError,
+    },
+    /// The log does not lead to what its witnesses have cosigned.
+    #[error(
+        "its witnesses have cosigned another history of {cosigned} entries than these {entries}; this is an older or \
+         a changed copy: restore the newest, and keep both"
+    )]
+    NotAsCosigned {
+        /// Entries that the cosigned checkpoint counts.
+        cosigned: u64,
+        /// Entries of this log.
+        entries: u64,
+    },
+    /// A witness holds a checkpoint that the log signed and does not lead to.
+    #[error(
+        "{witness} holds a checkpoint of this log over {held} entries that these {entries} do not lead to; the \
+         proof lies beside the log, in `contradiction`: restore the newest copy, and keep both"
+    )]
+    Contradicted {
+        /// Who holds it.
+        witness: String,
+        /// Entries that it counts.
+        held: u64,
+        /// Entries of this log.
+        entries: u64,
+    },
+    /// The tiles cannot be read for a comparison.
+    #[error("{cause}")]
+    Tiles {
+        /// What is wrong with them.
+        cause: String,
+    },
     /// A completion has no opening, or the opening has a completion already.
     #[error("entry {index} completes what is not open; ask the log's owner who wrote it")]
     NotOpen {
@@ -164,9 +205,7 @@ pub fn verify_directory(directory: &Path) -> Result<Verified, VerifyError> {
 /// # Errors
 /// The first thing found wrong, as a [`VerifyError`] that names the entry or the tile.
 pub fn verify_each(directory: &Path, mut visit: impl FnMut(&Entry)) -> Result<Verified, VerifyError> {
-    let text = read_text(&directory.join(VERIFIER_FILE))?;
-    let key = text.strip_suffix('\n').unwrap_or(&text).parse()?;
-    verify(directory, &key, &mut visit)
+    Ok(verify(directory, &own_key(directory)?, &mut visit)?.0)
 }
 
 /// Checks the log in a directory against a key that was obtained elsewhere, which also proves whose
@@ -175,13 +214,34 @@ pub fn verify_each(directory: &Path, mut visit: impl FnMut(&Entry)) -> Result<Ve
 /// # Errors
 /// The first thing found wrong, as a [`VerifyError`] that names the entry or the tile.
 pub fn verify_directory_with(directory: &Path, key: &VerifierKey) -> Result<Verified, VerifyError> {
+    Ok(verify_witnessed(directory, key)?.0)
+}
+
+/// As [`verify_directory_with`], with what witnesses have cosigned of the log; `None` when none ever has.
+///
+/// # Errors
+/// The first thing found wrong, as a [`VerifyError`] that names the entry or the tile.
+pub fn verify_witnessed(directory: &Path, key: &VerifierKey) -> Result<(Verified, Option<Cosigned>), VerifyError> {
     verify(directory, key, &mut |_| {})
 }
 
-fn verify(directory: &Path, key: &VerifierKey, visit: Visit<'_>) -> Result<Verified, VerifyError> {
+/// The key that lies beside a log: whoever wrote the log wrote it.
+///
+/// # Errors
+/// [`VerifyError::Io`] or [`VerifyError::Checkpoint`].
+pub fn own_key(directory: &Path) -> Result<VerifierKey, VerifyError> {
+    let text = read_text(&directory.join(VERIFIER_FILE))?;
+    Ok(text.strip_suffix('\n').unwrap_or(&text).parse()?)
+}
+
+fn verify(directory: &Path, key: &VerifierKey, visit: Visit<'_>) -> Result<(Verified, Option<Cosigned>), VerifyError> {
+    // Before the newest checkpoint, which a cosigned one never runs ahead of.
+    let cosigned = witnessed::read(directory, key)?;
     let (journal, checkpoint) = read_together(directory, key)?;
     let (tree, story) = (TileTree::default(), Story::telling(visit));
-    Check { directory, journal, checkpoint, tree, story }.run()
+    let verified = Check { directory, journal, checkpoint, tree, story }.run()?;
+    witnessed::check(directory, key, verified.entries, cosigned.as_ref())?;
+    Ok((verified, cosigned))
 }
 
 /// How often a log that is being written may run away from its reader.

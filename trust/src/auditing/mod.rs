@@ -157,11 +157,11 @@ impl Auditing {
         let turn = self.readers.clone().acquire_owned().await.map_err(|error| stopped(&error))?;
         // Everything acknowledged so far comes under the checkpoint that is read.
         self.guard.audit().flush().await.map_err(unavailable)?;
-        let archive = Arc::clone(&self.archive);
+        let (archive, own) = (Arc::clone(&self.archive), trail.id());
         let reading = tokio::task::spawn_blocking(move || {
             // Held by the work, not by the caller, who may go away.
             let _turn = turn;
-            let mut reading = archive.read(&permit)?;
+            let mut reading = archive.read(&permit)?.under(own);
             let (answer, actions) = read(&mut reading)?;
             let note = reading.published().note().to_owned();
             let verifier_key = archive.verifier_key().to_string();
@@ -242,8 +242,12 @@ impl Auditing {
             let mut builder = ReportBuilder::new(from_ms, until_ms)
                 .map_err(|error| Refusal::bad_input("report_period", error.to_string()))?;
             let (from_ms, until_ms) = (Some(builder.history_from_ms()), Some(until_ms));
+            let own = reading.own();
             let actions = reading.each(&Query { from_ms, until_ms, ..Query::default() }, |action| {
-                builder.add(&action);
+                // The reporting itself is still under way.
+                if own != Some(action.id) {
+                    builder.add(&action);
+                }
                 true
             })?;
             Ok((builder.finish(), actions))

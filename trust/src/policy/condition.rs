@@ -118,6 +118,18 @@ impl Condition {
         })
     }
 
+    /// The same for whoever was refused: whom a rule names is nobody else's business.
+    pub(super) fn describe_to_asker(&self) -> String {
+        let names_people =
+            ATTRIBUTES.get(self.attribute).is_some_and(|attribute| attribute.name == attribute::FEDERATION_ID);
+        match &self.test {
+            Test::Equals(_) | Test::OneOf(_) | Test::NotOneOf(_) if names_people => {
+                format!("subject.{} is none that the rule is for", attribute::FEDERATION_ID)
+            }
+            _ => self.describe(),
+        }
+    }
+
     /// The attribute and what it must be, in words.
     pub(super) fn describe(&self) -> String {
         let name = ATTRIBUTES.get(self.attribute).map(ToString::to_string).unwrap_or_default();

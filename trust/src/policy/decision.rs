@@ -118,7 +118,7 @@ pub struct Denial {
     /// `subject.role`.
     pub missing: Vec<String>,
     /// A sentence or two that say what to change. Names attributes and rules, never the request's
-    /// values.
+    /// values, and nobody whom a rule names.
     pub explanation: String,
 }
 
@@ -137,6 +137,11 @@ pub mod reason {
     /// The evaluator failed or contradicted itself; nothing is allowed then.
     pub const EVALUATION_FAILED: &str = "evaluation_failed";
 }
+
+/// In the audit log, beside the obligations of what was held: how many people have released it.
+pub(crate) const RELEASES: &str = "releases";
+/// And which question they have released.
+pub(crate) const RELEASED_QUESTION: &str = "released_question";
 
 /// A request that waits for people of the owner.
 #[derive(Debug, Clone, PartialEq, Eq)]

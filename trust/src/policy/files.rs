@@ -41,6 +41,14 @@ impl PolicyFiles {
         if path.is_dir() { Self::read_directory(path) } else { Ok(SignedBundle::read(path)?.claimed()?.files) }
     }
 
+    /// The party that a bundle says it is for, **without judging its signature**; a directory does not say.
+    ///
+    /// # Errors
+    /// A [`PolicyError`] that names the file and what to do.
+    pub fn party(path: &Path) -> Result<Option<String>, PolicyError> {
+        if path.is_dir() { Ok(None) } else { Ok(Some(SignedBundle::read(path)?.claimed()?.party)) }
+    }
+
     /// `rules.toml` and `cases.toml` from the directory; `model.conf` and `schema.toml` from it or else
     /// from its parent.
     pub(super) fn read_directory(directory: &Path) -> Result<Self, PolicyError> {

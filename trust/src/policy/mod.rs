@@ -45,6 +45,7 @@ mod tests;
 pub use bundle::{BUNDLE_BYTES_MAX, BundleContent, BundleError};
 pub use cases::CASES_MAX;
 pub use decision::{Decision, Denial, Hold, Mask, Obligations, Permit, reason};
+pub(crate) use decision::{RELEASED_QUESTION, RELEASES};
 pub use explain::{Explanation, ObligationReading, RuleReading};
 pub use files::{FILE_BYTES_MAX, PolicyFiles};
 pub use rehearsal::{Change, EXAMPLES_MAX, Example, Rehearsal, Report};

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::store::Policy;
-use super::{Decision, Request};
+use super::{Decision, RELEASED_QUESTION, RELEASES, Request};
 use crate::audit::{Completion, Decision as Recorded, Entry, EntryId, Opening, Phase, Ruling};
 use crate::policy_life::LOAD_POLICY;
 
@@ -45,7 +45,7 @@ pub struct Report {
 /// Decisions that change in the same way, by the same rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// What was decided: `allow`, `deny` or `hold`.
+    /// What was decided: `allow`, `deny` or `hold`; what people then released was held.
     pub from: &'static str,
     /// What would be decided; the same as before when only obligations change.
     pub to: &'static str,
@@ -157,24 +157,31 @@ impl<'a> Rehearsal<'a> {
 /// How a decision differs from what is recorded; none when it does not.
 fn changed(ruling: &Ruling, decision: &Decision) -> Option<Changed> {
     let from = match ruling.decision {
+        Recorded::Allow if ruling.obligations.contains_key(RELEASED_QUESTION) => "hold",
         Recorded::Allow => "allow",
         Recorded::Deny => "deny",
         Recorded::Hold => "hold",
     };
     let (to, reason, obligations) = match decision {
-        Decision::Allow(permit) => {
-            let now = permit.obligations().written();
-            let differs = now.into_iter().filter_map(|(name, now)| {
-                let then = ruling.obligations.get(name).filter(|then| **then != now)?;
-                Some(format!("{name} was {then}, now {now}"))
-            });
-            ("allow", None, differs.collect())
-        }
+        Decision::Allow(permit) => ("allow", None, differing(ruling, permit.obligations().written())),
         Decision::Deny(denial) => ("deny", Some(denial.reason), Vec::new()),
-        Decision::Hold(_) => ("hold", None, Vec::new()),
+        Decision::Hold(hold) => {
+            let releases: u32 = hold.release_by.values().sum();
+            let written = hold.obligations().written().into_iter().chain([(RELEASES, releases.to_string())]);
+            ("hold", None, differing(ruling, written))
+        }
     };
     let rules = decision.deciding_rules().join(" ");
     let rule_now = if rules.is_empty() { "default-deny".to_owned() } else { rules };
     let is_changed = from != to || !obligations.is_empty();
     is_changed.then(|| Changed { from, to, rule_then: ruling.rule.clone(), rule_now, reason, obligations })
+}
+
+/// Recorded obligations that would be others now. Of what was held and never released, none is recorded.
+fn differing(ruling: &Ruling, now: impl IntoIterator<Item = (&'static str, String)>) -> Vec<String> {
+    let differs = now.into_iter().filter_map(|(name, now)| {
+        let then = ruling.obligations.get(name).filter(|then| **then != now)?;
+        Some(format!("{name} was {then}, now {now}"))
+    });
+    differs.collect()
 }

@@ -61,6 +61,17 @@ pub(super) enum Scope {
     Datasets(Vec<String>),
 }
 
+impl Scope {
+    /// The agencies that it names.
+    pub(super) fn owners(&self) -> impl Iterator<Item = &str> {
+        let names = match self {
+            Self::Everything => &[],
+            Self::Owners(names) | Self::Datasets(names) => &names[..],
+        };
+        names.iter().map(|name| owner_of(name).unwrap_or(name))
+    }
+}
+
 /// One compiled rule.
 #[derive(Debug)]
 pub(super) struct Rule {

@@ -3,6 +3,7 @@
 //! A process starts with a policy that is complete and passes its own cases, or not at all. A reload
 //! builds the new policy aside; whatever goes wrong, the old one stays in force.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -130,6 +131,11 @@ impl Policy {
         }
         files.schema.as_deref().map(Supply::parse).transpose()?;
         Ok(Self { engine: Engine::build(RuleBook::parse(&files.rules)?)?, hash: files.hash() })
+    }
+
+    /// Agencies whose data its rules name, without those that rules for everything speak of.
+    pub fn owners(&self) -> BTreeSet<&str> {
+        self.engine.book().rules().iter().flat_map(|rule| rule.scope.owners()).collect()
     }
 
     /// SHA-256 over the files, as 64 hexadecimal digits.

@@ -201,7 +201,7 @@ fn default_denial(
         .filter(|condition| condition.holds(facts) != Some(true))
         .map(|condition| {
             let absent = if condition.holds(facts).is_none() { " (it is missing or not of its type)" } else { "" };
-            format!("{}{absent}", condition.describe())
+            format!("{}{absent}", condition.describe_to_asker())
         })
         .collect();
     let reason =

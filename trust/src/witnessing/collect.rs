@@ -1,7 +1,7 @@
 //! Having witnesses: after each checkpoint, and now and then while nothing happens, all of them are
 //! asked for their cosignatures, which are kept with the checkpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +64,8 @@ pub(super) struct Collector {
     witness: Arc<Witness>,
     transport: Arc<dyn Transport>,
     progress: BTreeMap<SpiffeId, Progress>,
+    /// Whose keys lie beside the log.
+    stated: BTreeSet<SpiffeId>,
 }
 
 /// What one witness is known to have done.
@@ -72,6 +74,14 @@ struct Progress {
     /// Size of the checkpoint that it holds, as far as is known.
     held: u64,
     cosigned: Option<Cosigned>,
+}
+
+impl Progress {
+    /// The signature under the checkpoint of a size.
+    fn line(&self, size: u64) -> Option<&str> {
+        let cosigned = self.cosigned.as_ref().filter(|cosigned| cosigned.size == size && !cosigned.line.is_empty());
+        cosigned.map(|cosigned| cosigned.line.as_str())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -108,7 +118,7 @@ impl From<AuditError> for Trouble {
 
 impl Collector {
     pub(super) fn new(witness: Arc<Witness>, transport: Arc<dyn Transport>) -> Self {
-        let mut collector = Self { witness, transport, progress: BTreeMap::new() };
+        let mut collector = Self { witness, transport, progress: BTreeMap::new(), stated: BTreeSet::new() };
         collector.follow_parties();
         collector.remember();
         collector
@@ -239,19 +249,36 @@ impl Collector {
     }
 
     fn lines(&self, size: u64) -> impl Iterator<Item = &str> {
-        let cosigned = self.progress.values().filter_map(|progress| progress.cosigned.as_ref());
-        cosigned.filter(move |cosigned| cosigned.size == size && !cosigned.line.is_empty()).map(|c| c.line.as_str())
+        self.progress.values().filter_map(move |progress| progress.line(size))
     }
 
-    async fn keep(&self, published: &SignedCheckpoint) {
+    async fn keep(&mut self, published: &SignedCheckpoint) {
         if self.count(published.size) < self.witness.settings.quorum {
             return;
         }
         let note = self.lines(published.size).fold(published.note.clone(), |note, line| note + line);
         let kept = self.witness.log.cosigned().borrow().as_ref().is_some_and(|kept| kept.note == note);
-        if !kept && let Err(error) = self.witness.log.keep_cosigned(note).await {
+        if !kept && let Err(error) = self.witness.log.keep_cosigned(note.clone()).await {
             tracing::warn!(%error, "cosignatures were not kept");
+            return;
         }
+        if let Err(error) = self.keep_keys(published.size, &note) {
+            tracing::warn!(%error, "the keys of the witnesses were not kept beside their cosignatures");
+        }
+    }
+
+    /// Keeps the keys of all who have signed, once for the same witnesses.
+    fn keep_keys(&mut self, size: u64, note: &str) -> Result<(), Refusal> {
+        let signers = self.progress.iter().filter(|(_, progress)| progress.line(size).is_some());
+        let signers: BTreeSet<SpiffeId> = signers.map(|(party, _)| party.clone()).collect();
+        if signers != self.stated {
+            let keys = serde_json::to_vec_pretty(&self.witness.stated_keys(note)?);
+            let keys = keys.map_err(|error| Refusal::internal("audit_keys_not_kept", &error))?;
+            let kept = self.witness.log.keep_keys(&keys);
+            kept.map_err(|error| Refusal::internal("audit_keys_not_kept", &error))?;
+            self.stated = signers;
+        }
+        Ok(())
     }
 
     /// Tells the log when enough witnesses had last cosigned.

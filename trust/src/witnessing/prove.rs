@@ -33,14 +33,19 @@ impl Witness {
         })?;
         let receipt = self.prove(place, checkpoint.clone());
         let mut receipt = receipt.map_err(|error| Refusal::internal("receipt_failed", &error))?;
-        receipt.keys = vec![SignedKeys::sign(&self.identity, &self.own, self.clock.now_ms())?];
-        receipt.keys.extend(self.memory.parties().iter().filter_map(|party| {
+        receipt.keys = self.stated_keys(&checkpoint.note)?;
+        Ok(receipt.to_string())
+    }
+
+    /// The own keys, then those of the witnesses that have cosigned a note, all under certificates.
+    pub(super) fn stated_keys(&self, note: &str) -> Result<Vec<SignedKeys>, Refusal> {
+        let mut keys = vec![SignedKeys::sign(&self.identity, &self.own, self.clock.now_ms())?];
+        keys.extend(self.memory.parties().iter().filter_map(|party| {
             let slot = self.memory.of(party)?;
             let known = locked(&slot).known()?.clone();
-            let cosigned = known.keys.cosigner.cosigned_at(&checkpoint.note);
-            matches!(cosigned, Ok(Some(_))).then_some(known.signed)
+            matches!(known.keys.cosigner.cosigned_at(note), Ok(Some(_))).then_some(known.signed)
         }));
-        Ok(receipt.to_string())
+        Ok(keys)
     }
 
     fn prove(&self, place: Place, checkpoint: SignedCheckpoint) -> Result<Receipt, AuditError> {

@@ -172,6 +172,11 @@ async fn everyone_cosigns_everyone_and_the_files_stay_what_they_are() {
         for other in others {
             assert!(matches!(other.witness.own.cosigner.cosigned_at(&note), Ok(Some(_))), "{note}");
         }
+        let stated: Vec<SignedKeys> =
+            serde_json::from_slice(&std::fs::read(party.audit().join("keys.json")).unwrap()).unwrap();
+        let stated: Vec<_> = stated.iter().map(|keys| keys.read().unwrap().0).collect();
+        assert_eq!((stated[0] == party.witness.own, stated.len()), (true, 3));
+        assert!(others.iter().all(|other| stated.contains(&other.witness.own)), "whoever has cosigned is named");
         let verified = verify_directory(&party.audit()).unwrap();
         assert_eq!(verified.entries, 6, "a cosignature writes no entry at all");
     }

@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::super::checkpoint::Signer;
+use super::super::cosignature::Cosigner;
 use super::super::disk::{TileFiles, TileStorage};
 use super::super::fixtures::*;
 use super::super::journal::encode_frame;
@@ -192,4 +193,81 @@ fn entries_have_to_tell_a_possible_story() {
     let found = forged(&[begun(0, one), b"{}".to_vec()]).unwrap_err();
     assert!(matches!(found, VerifyError::Entry { index: 1, .. }));
     assert!(found.to_string().starts_with("entry 1: "));
+}
+
+/// A log whose first 300 of 600 entries a witness has cosigned.
+async fn witnessed() -> (tempfile::TempDir, Cosigner) {
+    let (directory, (cosigner, _)) = (scratch(), Cosigner::generate("sallyport.test/gateway").unwrap());
+    let log = open(directory.path());
+    record_together(&log, 150).await;
+    log.flush().await.unwrap();
+    let note = log.published().borrow().note.clone();
+    log.keep_cosigned(format!("{note}{}", cosigner.cosign(&note, 1_790_000_000).unwrap())).await.unwrap();
+    record_together(&log, 150).await;
+    log.flush().await.unwrap();
+    (directory, cosigner)
+}
+
+#[tokio::test]
+async fn a_log_leads_to_what_its_witnesses_have_cosigned() {
+    let (directory, cosigner) = witnessed().await;
+    let key = own_key(directory.path()).unwrap();
+    let (verified, cosigned) = verify_witnessed(directory.path(), &key).unwrap();
+    let cosigned = cosigned.unwrap();
+    assert_eq!((verified.entries, cosigned.checkpoint.size), (600, 300));
+    assert_eq!(
+        (cosigned.names.as_slice(), cosigned.by(cosigner.key())),
+        (&[cosigner.key().name().to_owned()][..], Ok(Some(1_790_000_000)))
+    );
+    assert_eq!(cosigned.by(Cosigner::generate("sallyport.test/cbp").unwrap().0.key()), Ok(None));
+
+    let path = directory.path().join("cosigned");
+    let whole = fs::read_to_string(&path).unwrap();
+    // Of the witness's own line, its key decides; of everything else, the log's.
+    let line = whole.trim_end().rfind('\n').unwrap() + 1;
+    for at in 0..line {
+        let mut changed = whole.clone().into_bytes();
+        changed[at] ^= 1;
+        fs::write(&path, changed).unwrap();
+        assert!(verify_directory(directory.path()).is_err(), "byte {at}");
+    }
+    let mut changed = whole.clone().into_bytes();
+    let last = changed.len() - 20;
+    changed[last] = if changed[last] == b'A' { b'B' } else { b'A' };
+    fs::write(&path, changed).unwrap();
+    let (_, cosigned) = verify_witnessed(directory.path(), &key).unwrap();
+    assert!(cosigned.unwrap().by(cosigner.key()).is_err());
+    for end in [0, 10, line, whole.len() - 1] {
+        fs::write(&path, &whole[..end]).unwrap();
+        let found = verify_directory(directory.path()).unwrap_err();
+        assert!(matches!(found, VerifyError::Cosigned { .. }), "{end}: {found}");
+    }
+    fs::remove_file(&path).unwrap();
+    assert_eq!(verify_witnessed(directory.path(), &key).unwrap().1, None);
+}
+
+#[tokio::test]
+async fn a_log_that_its_own_signature_contradicts_does_not_hold() {
+    let (directory, cosigner) = witnessed().await;
+    let signer = Signer::from_pkcs8(ORIGIN, &fs::read(directory.path().join("audit.key")).unwrap()).unwrap();
+    let other = signer.sign(300, Hash([7; 32])).unwrap();
+    let cosigned = fs::read_to_string(directory.path().join("cosigned")).unwrap();
+    fs::write(directory.path().join("cosigned"), format!("{other}{}", cosigner.cosign(&other, 1).unwrap())).unwrap();
+    let found = verify_directory(directory.path()).unwrap_err();
+    assert_eq!(found, VerifyError::NotAsCosigned { cosigned: 300, entries: 600 });
+    fs::write(directory.path().join("cosigned"), &cosigned).unwrap();
+
+    let path = directory.path().join("contradiction");
+    let accuse = |note: &str| {
+        fs::write(&path, format!("spiffe://border.example/gateway\n{note}")).unwrap();
+        verify_directory(directory.path())
+    };
+    let longer = signer.sign(601, Hash([7; 32])).unwrap();
+    for (note, held) in [(&other, 300), (&longer, 601)] {
+        let witness = "spiffe://border.example/gateway".to_owned();
+        assert_eq!(accuse(note).unwrap_err(), VerifyError::Contradicted { witness, held, entries: 600 });
+    }
+    assert!(accuse("nonsense").is_err());
+    // The entries are back that the witness has seen.
+    assert!(accuse(&cosigned).is_ok());
 }

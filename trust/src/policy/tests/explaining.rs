@@ -1,7 +1,8 @@
 //! What a person is told, and obligations.
 
 use super::*;
-use crate::policy::{Mask, Obligations, reason};
+use crate::policy::engine::MODEL;
+use crate::policy::{Mask, Obligations, Policy, PolicyFiles, reason};
 
 const TWO: &str = r#"
 [[rule]]
@@ -94,6 +95,27 @@ fn a_default_denial_names_the_nearest_rule_and_every_fault() {
     );
     let purpose = Context { purpose: "border-security".to_owned(), ..context() };
     assert_eq!(rules.denial(&Request { context: purpose, ..request() }).reason, reason::MISSING_ATTRIBUTE);
+}
+
+#[test]
+fn a_denial_names_nobody_whom_a_rule_names() {
+    for operator in ["equals = \"spiffe://f/auditor/ng\"", "one_of = [\"spiffe://f/auditor/ng\"]"] {
+        let text = format!(
+            "[[rule]]\nid = \"auditors\"\neffect = \"allow\"\nactions = [\"ask\"]\n\
+             subject = {{ federation_id = {{ {operator} }} }}"
+        );
+        let asked = Request { subject: analyst().with(attribute::FEDERATION_ID, "spiffe://f/auditor/li"), ..request() };
+        let denial = Rules::of(&text).denial(&asked);
+        assert_eq!(
+            denial.explanation,
+            "No rule allows ask on cbp.crossings. Nearest is rule `auditors`: subject.federation_id is none that the \
+             rule is for."
+        );
+        // Whoever has the rules reads them whole.
+        let files = PolicyFiles { model: MODEL.to_owned(), rules: text, schema: None, cases: String::new() };
+        let explained = Policy::untested(&files).unwrap().explain(&asked);
+        assert!(explained.nearest[0].failing[0].contains("spiffe://f/auditor/ng"), "{explained:?}");
+    }
 }
 
 #[test]

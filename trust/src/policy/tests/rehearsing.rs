@@ -111,6 +111,38 @@ fn other_obligations_are_a_change_too() {
 }
 
 #[test]
+fn what_people_have_released_was_held() {
+    let held = |releases: u32, more: &str| {
+        policy(&format!(
+            "[[rule]]\nid = \"wait\"\neffect = \"hold\"\nrelease_by = \"chief\"\nactions = [\"ask\"]\n\
+             subject = {{ role = {{ equals = \"analyst\" }} }}\n[rule.obligations]\nreleases = {releases}\n{more}"
+        ))
+    };
+    let then = held(2, "");
+    let mut entries = decided(&then, &request(), 150);
+    let Decision::Hold(hold) = then.decide(&request()) else { panic!("not held") };
+    let released = hold.obligations().written().map(|(name, value)| (name.to_owned(), value));
+    if let Phase::Complete(completion) = &mut entries[1].phase {
+        let ruling = completion.ruling.as_mut().unwrap();
+        ruling.decision = Recorded::Allow;
+        ruling.obligations.extend(released);
+        ruling
+            .obligations
+            .extend([("releases", "2"), ("released_question", "00ff")].map(|(k, v)| (k.into(), v.into())));
+    }
+    let same = rehearse(&then, &entries);
+    assert_eq!((same.decisions, same.unchanged, same.changes), (1, 1, Vec::new()));
+    let told = |now: &Policy| {
+        let [change] = <[_; 1]>::try_from(rehearse(now, &entries).changes).unwrap();
+        (change.from, change.to, change.obligations)
+    };
+    assert_eq!(told(&policy(ALLOW_ANALYSTS)), ("hold", "allow", Vec::new()));
+    let fewer = ("hold", "hold", vec!["maximum_results was 100, now 20".to_owned()]);
+    assert_eq!(told(&held(2, "maximum_results = 20")), fewer);
+    assert_eq!(told(&held(1, "")), ("hold", "hold", vec!["releases was 2, now 1".to_owned()]));
+}
+
+#[test]
 fn what_an_entry_does_not_hold_is_never_guessed() {
     let policy = policy(ALLOW_ANALYSTS);
     let change = |how: fn(&mut Completion)| {
