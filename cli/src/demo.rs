@@ -145,7 +145,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         if !arguments.json {
             next_commands(&directory, planted, "Everything keeps running until Ctrl-C. In another terminal:");
         }
-        let _ = tokio::signal::ctrl_c().await;
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = federation.tell_of_ends(|what| eprintln!("{what}")) => {}
+        }
     }
     let logs = federation.audit_logs();
     federation.end();
