@@ -74,7 +74,7 @@ impl As {
 
     /// The person meant.
     pub(crate) fn person(&self) -> Result<Person, Failure> {
-        let People { person: people, auditor } = self.read()?;
+        let People { person: people, auditor, .. } = self.read()?;
         let known = people.iter().map(|person| person.name.as_str()).collect::<Vec<_>>().join(", ");
         let person = people.iter().find(|person| person.name == self.name).cloned();
         let mut person = person.ok_or_else(|| {
