@@ -138,9 +138,12 @@ fn keep_if_held(
     peer: &SpiffeId,
     asked: Asked,
     (id, range_bits): (QuestionId, Option<u32>),
-    shown: DeskAnswer,
+    mut shown: DeskAnswer,
 ) -> Result<DeskAnswer, Refusal> {
     let now_ms = node.clock.now_ms();
+    if let Some(kept) = &asked.completes {
+        kept.explain_asked_anew(&mut shown.coverage);
+    }
     let kept = asked
         .completes
         .unwrap_or_else(|| Kept::new(peer.to_string(), &asked.question, asked.lookup, range_bits, id, now_ms));

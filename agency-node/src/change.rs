@@ -176,6 +176,15 @@ pub(crate) async fn announce(node: &Node, agreed: &Agreed) -> Result<(), Refusal
     if joins { greet(node, agreed.number(), &agreed.others).await } else { Ok(()) }
 }
 
+/// Tells the others once that this node is back, and hears how far they are. Whoever is away tells by
+/// itself when it comes back, so nobody waits for this.
+pub(crate) async fn introduce(node: &Node) {
+    let Ok(agreed) = node.epochs.in_use() else { return };
+    if let Err(refusal) = greet(node, agreed.number(), &agreed.others).await {
+        tracing::info!(reason = refusal.reason, "a member could not be greeted: {}", refusal.message);
+    }
+}
+
 /// Greets members in turn, under an audit entry; the first that fails is the failure.
 async fn greet(node: &Node, number: u64, members: &[String]) -> Result<(), Refusal> {
     let mut trail = begin(node, Action::Agree).await?;
@@ -229,7 +238,7 @@ pub(crate) async fn answer(node: &Node, from: &str, greeting: EpochGreeting) -> 
         let drafts = node.epochs.drafts().lock().await;
         let Some(draft) = drafts.get(&number) else {
             node.epochs.reports.propose(from, Proposal { epoch: number, members: statement.members });
-            return Err(epoch::other_terms(from));
+            return Err(elsewhere(node, number));
         };
         (draft.answer(&node.identity, from, signed)?, draft.missing().iter().any(|member| member == from))
     };
@@ -244,6 +253,40 @@ pub(crate) async fn answer(node: &Node, from: &str, greeting: EpochGreeting) -> 
     Ok(reply)
 }
 
+/// What a member is told that greets in an epoch which this node does not prepare.
+fn elsewhere(node: &Node, number: u64) -> Refusal {
+    not_in(&node.agency, &node.epochs.plans(), number)
+}
+
+fn not_in(agency: &str, course: &Course, number: u64) -> Refusal {
+    let message = match &course.next {
+        Some(next) => format!(
+            "`{agency}` prepares another epoch, {}; the operators must begin the same one, with `sallyport epoch cancel` \
+             first.",
+            next.epoch
+        ),
+        None if number > course.highest => format!("`{agency}` has not begun epoch {number} yet; its operator must."),
+        None => format!("`{agency}` does not take part in epoch {number}; compare `sallyport epoch show` at both."),
+    };
+    Refusal::new(Kind::Conflict, "epoch_not_begun", message)
+}
+
 fn not_begun() -> Refusal {
     Refusal::new(Kind::Conflict, "epoch_not_begun", "The epoch is not prepared here any more.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_is_told_what_the_other_lacks() {
+        let plan = |epoch| Plan { epoch, members: Vec::new(), keeps_keys: false };
+        let mut course = Course { in_use: plan(3), next: None, earlier: Vec::new(), highest: 3 };
+        let told = |course: &Course, number| not_in("cbp", course, number).message;
+        assert!(told(&course, 4).starts_with("`cbp` has not begun epoch 4 yet"));
+        assert!(told(&course, 2).starts_with("`cbp` does not take part in epoch 2;"));
+        course.next = Some(plan(7));
+        assert!(told(&course, 4).starts_with("`cbp` prepares another epoch, 7;"));
+    }
 }

@@ -16,12 +16,17 @@ use sallyport_trust::{
 };
 
 use crate::{
-    linkage::course::{Change, Plan},
+    linkage::{
+        course::{Change, Plan},
+        progress::Told,
+    },
     node::Node,
 };
 
 /// Proposed members that are shown of one proposal.
 const SHOWN_MAX: usize = 64;
+/// Characters that are shown of a name that is none.
+const NAME_SHOWN_MAX: usize = 64;
 
 /// Every epoch and how far its members are.
 pub(crate) async fn show(node: &Node, peer: &SpiffeId) -> Result<EpochResponse, Refusal> {
@@ -54,20 +59,22 @@ async fn decide(node: &Node, trail: &mut Trail, asker: Asker, wanted: ChangeEpoc
         context: Context { at_ms: node.clock.now_ms(), ..Context::default() },
     };
     let _permit = node.guard.authorise(trail, &request)?;
+    let federation = &node.identity.id().federation;
     let change = match wanted.change {
         None | Some(Wanted::GiveUp(_)) => return node.epochs.give_up().await,
         Some(Wanted::NewKeys(_)) => Change::NewKeys,
-        Some(Wanted::AddMember(agency)) => Change::Add(named(node, agency)?),
-        Some(Wanted::RemoveMember(agency)) => Change::Remove(named(node, agency)?),
+        Some(Wanted::AddMember(agency)) => Change::Add(named(federation, agency)?),
+        Some(Wanted::RemoveMember(agency)) => Change::Remove(named(federation, agency)?),
     };
     node.epochs.begin(&change, Some(wanted.epoch).filter(|&epoch| epoch != 0)).await
 }
 
 /// The name of an agency, as certificates write it.
-fn named(node: &Node, agency: String) -> Result<String, Refusal> {
-    SpiffeId::new(&node.identity.id().federation, Role::Node { agency: agency.clone() })
-        .map(|_| agency)
-        .map_err(|error| Refusal::bad_input("agency_name", error.to_string()))
+fn named(federation: &str, agency: String) -> Result<String, Refusal> {
+    SpiffeId::new(federation, Role::Node { agency: agency.clone() }).map(|_| agency.clone()).map_err(|error| {
+        let shown: String = agency.chars().filter(|c| !c.is_control()).take(NAME_SHOWN_MAX).collect();
+        Refusal::bad_input("agency_name", format!("`{shown}` is not an agency's name: {error}."))
+    })
 }
 
 async fn state(node: &Node) -> EpochResponse {
@@ -90,24 +97,21 @@ async fn of_plan(node: &Node, plan: &Plan) -> EpochState {
     let missing = node.epochs.drafts().lock().await.get(&plan.epoch).map(|draft| draft.missing()).unwrap_or_default();
     let agreed = node.epochs.agreed(plan.epoch);
     let digest = agreed.as_ref().map(|agreed| agreed.digest);
+    // After a restart, nothing is known of the others until they have been greeted.
+    let is_in_use = node.epochs.plans().in_use.epoch == plan.epoch;
     let members = plan.members.iter().map(|member| {
         if *member == node.agency {
             return own(node, plan.epoch);
         }
         let told = node.epochs.reports.of(plan.epoch, member);
-        let stage = match () {
-            () if told.in_use => EpochStage::InUse,
-            () if told.complete => EpochStage::Complete,
-            () if told.digest.is_some() => EpochStage::Tagging,
-            () if missing.contains(member) => EpochStage::Unheard,
-            () => EpochStage::Begun,
-        };
+        let is_heard = told.digest.is_some() || (!is_in_use && !missing.contains(member));
         let differs = told.digest.is_some() && digest.is_some() && told.digest != digest;
         let differs = differs.then(|| "It has agreed on other keys for this number; begin a new epoch.".to_owned());
         EpochMember {
             agency: member.clone(),
-            stage: stage.into(),
-            tagged_thousandths: told.tagged_thousandths,
+            stage: if is_heard { stage(&told) } else { EpochStage::Unheard }.into(),
+            // What is complete stays so, whatever was heard before.
+            tagged_thousandths: if told.complete { 1_000 } else { told.tagged_thousandths },
             waiting_because: differs.or(told.failed).unwrap_or_default(),
         }
     });
@@ -119,17 +123,27 @@ async fn of_plan(node: &Node, plan: &Plan) -> EpochState {
     }
 }
 
+/// The first epoch is used while identifiers are tagged: it counts as in use when that is done.
+fn stage(told: &Told) -> EpochStage {
+    match () {
+        () if told.complete && told.in_use => EpochStage::InUse,
+        () if told.complete => EpochStage::Complete,
+        () if told.digest.is_some() => EpochStage::Tagging,
+        () => EpochStage::Begun,
+    }
+}
+
 fn own(node: &Node, epoch: u64) -> EpochMember {
     let progress = node.epochs.progress(epoch, node.holdings.identifier_count());
-    let stage = match () {
-        () if progress.in_use => EpochStage::InUse,
-        () if progress.complete => EpochStage::Complete,
-        () if !progress.epoch_digest.is_empty() => EpochStage::Tagging,
-        () => EpochStage::Begun,
+    let told = Told {
+        digest: progress.epoch_digest.as_slice().try_into().ok(),
+        complete: progress.complete,
+        in_use: progress.in_use,
+        ..Told::default()
     };
     EpochMember {
         agency: node.agency.clone(),
-        stage: stage.into(),
+        stage: stage(&told).into(),
         tagged_thousandths: progress.tagged_thousandths,
         waiting_because: String::new(),
     }
@@ -149,4 +163,30 @@ pub(crate) fn advice(node: &Node) -> Vec<String> {
         )
     });
     next.into_iter().chain(proposed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_in_use_when_it_is_complete_and_uses_the_epoch() {
+        let told = |digest: bool, complete, in_use| {
+            stage(&Told { digest: digest.then_some([1; 32]), complete, in_use, ..Told::default() })
+        };
+        assert_eq!(told(false, false, true), EpochStage::Begun);
+        assert_eq!(told(true, false, true), EpochStage::Tagging, "the first epoch is used while it is tagged");
+        assert_eq!(told(true, true, false), EpochStage::Complete);
+        assert_eq!(told(true, true, true), EpochStage::InUse);
+    }
+
+    #[test]
+    fn what_is_no_name_is_named_and_refused() {
+        assert_eq!(named("border.example", "acme".to_owned()).unwrap(), "acme");
+        for wrong in ["../x", "Acme", ""] {
+            let refusal = named("border.example", wrong.to_owned()).unwrap_err();
+            assert_eq!(refusal.reason, "agency_name");
+            assert!(refusal.message.starts_with(&format!("`{wrong}` is not an agency's name:")), "{}", refusal.message);
+        }
+    }
 }

@@ -38,7 +38,7 @@ pub(crate) async fn settle(node: Arc<Node>) {
     with_patience(&node, epoch, || async { node.holdings.prepare().await.map_err(Refusal::from) }).await;
     let settle_and_refresh = async {
         settle_in(&node, epoch).await;
-        refresh::follow(&node).await;
+        tokio::join!(refresh::follow(&node), change::introduce(&node));
     };
     tokio::join!(settle_and_refresh, change::follow(&node));
 }

@@ -8,7 +8,7 @@ use sallyport_proto::{
 };
 use serde_json::{Value, json};
 
-use crate::{budgets, terminal};
+use crate::{budgets, people::As, terminal};
 
 /// The answer as one JSON object; its fields are a promise to scripts.
 pub(crate) fn to_json(answer: &DeskAnswer) -> Value {
@@ -153,13 +153,19 @@ pub(crate) fn print(answer: &DeskAnswer) {
         terminal::line(answer.question_id.get(..12).unwrap_or_default()),
         answer.elapsed_ms
     );
-    if !answer.complete_with.is_empty() {
-        println!(
-            "\nPeople of the owners decide about what is held. `sallyport held` tells when they have; complete the answer \
-             then:\n  sallyport ask --complete {}",
-            terminal::line(&answer.complete_with)
-        );
+}
+
+/// What to do about an answer of which an owner holds a part.
+pub(crate) fn print_what_is_held(answer: &DeskAnswer, who: &As) {
+    if answer.complete_with.is_empty() {
+        return;
     }
+    let who = terminal::line(&who.words());
+    println!(
+        "\nPeople of the owners decide about what is held. `sallyport held {who}` tells when they have; complete the \
+         answer then:\n  sallyport ask --complete {} {who}",
+        terminal::line(&answer.complete_with)
+    );
 }
 
 /// A column of the table: its head, and what stands in it of a match, if anything.

@@ -64,13 +64,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let reserved = arguments.receipt.as_deref().map(receipt::Reserved::new).transpose()?;
     let mut desk = Desk::of(&arguments.who.person()?)?;
     let question_id = match asked {
-        Asked::Held(id) => show(arguments.json, |progress| desk.complete(&id, progress)).await?,
+        Asked::Held(id) => show(arguments.json, &arguments.who, |progress| desk.complete(&id, progress)).await?,
         Asked::Question(question, lookup) => {
-            show(arguments.json, |progress| desk.ask(&question, lookup, progress)).await?
+            show(arguments.json, &arguments.who, |progress| desk.ask(&question, lookup, progress)).await?
         }
         Asked::LookUp(lookup) => {
             let (question, lookup) = lookup.question(&desk.catalog().await?)?;
-            show(arguments.json, |progress| desk.ask(&question, lookup, progress)).await?
+            show(arguments.json, &arguments.who, |progress| desk.ask(&question, lookup, progress)).await?
         }
     };
     let Some(reserved) = reserved else { return Ok(()) };
@@ -85,6 +85,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// Waits for an answer while its progress is shown, then shows it; the question's id.
 pub(crate) async fn show<F>(
     json: bool,
+    who: &As,
     ask: impl FnOnce(Box<dyn FnMut(&Progress) + Send>) -> F,
 ) -> Result<String, Failure>
 where
@@ -104,6 +105,7 @@ where
         println!("{}", terminal::json(&answer::to_json(&answer)));
     } else {
         answer::print(&answer);
+        answer::print_what_is_held(&answer, who);
     }
     Ok(answer.question_id)
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use sallyport_proto::node::v1::DeskAnswer;
-use sallyport_trust::{audit::verify_directory, clock::Clock, question::parse_question};
+use sallyport_trust::{audit::verify_directory, clock::Clock, question::parse_question, serve::terminated};
 use serde_json::{Value, json};
 
 use crate::{
@@ -118,8 +118,19 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// Brings everything up, asks, compares with the truth, verifies the logs.
+/// Tells the story; whoever ends it in the middle ends all of its processes.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    if arguments.keep {
+        return tell(arguments).await;
+    }
+    tokio::select! {
+        told = tell(arguments) => told,
+        _ = terminated() => Err(Failure::machine("the demonstration was ended", &"it is not complete")),
+    }
+}
+
+/// Brings everything up, asks, compares with the truth, verifies the logs.
+async fn tell(arguments: Arguments) -> Result<(), Failure> {
     let story = Story { started: Instant::now(), told: !arguments.json };
     let directory = fresh_directory(&arguments.directory, "demonstration")?;
     story.tell("Three agencies and a gateway on this machine. Only the data are made up.\n");
@@ -153,7 +164,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         if !arguments.json {
             next_commands(&directory, planted, "Everything keeps running until Ctrl-C. In another terminal:");
         }
-        let _ = tokio::signal::ctrl_c().await;
+        tokio::select! {
+            _ = terminated() => {}
+            () = federation.tell_of_ends(|what| eprintln!("{what}")) => {}
+        }
     }
     let logs = federation.audit_logs();
     federation.end();

@@ -1,10 +1,10 @@
 //! `sallyport disclosures`: what an agency's node disclosed of one subject, and to whom.
 
 use chrono::{DateTime, SecondsFormat};
-use sallyport_proto::node::v1::{Disclosure, DisclosuresResponse};
+use sallyport_proto::node::v1::{Disclosure, DisclosuresRequest, DisclosuresResponse};
 use serde_json::{Value, json};
 
-use crate::{answer::print_table, ask::lookup::LookUpArguments, desk::Desk, failure::Failure, people::As, terminal};
+use crate::{answer::print_table, ask::lookup::Identifiers, desk::Desk, failure::Failure, people::As, terminal};
 
 /// Arguments of `sallyport disclosures`.
 #[derive(clap::Args)]
@@ -12,7 +12,16 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     who: As,
     #[command(flatten)]
-    subject: LookUpArguments,
+    subject: Identifiers,
+    /// Why you look, in the words that your node's policy knows; it is audited.
+    #[arg(long, default_value = "")]
+    purpose: String,
+    /// The case it belongs to, for the audit log.
+    #[arg(long = "case", default_value = "")]
+    case_number: String,
+    /// Why, in your own words, for the audit log.
+    #[arg(long, default_value = "")]
+    reason: String,
     /// One JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -20,9 +29,11 @@ pub(crate) struct Arguments {
 
 /// Asks the officer's own node and shows what it tells.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let request = arguments.subject.one()?;
-    let told = Desk::of(&arguments.who.person()?)?.disclosures(request).await?;
-    if arguments.json {
+    let Arguments { who, subject, purpose, case_number, reason, json } = arguments;
+    let (subject, identifier) = subject.one()?;
+    let request = DisclosuresRequest { subject: subject.to_owned(), identifier, purpose, case_number, reason };
+    let told = Desk::of(&who.person()?)?.disclosures(request).await?;
+    if json {
         println!("{}", terminal::json(&to_json(&told)));
     } else {
         print(&told);

@@ -147,7 +147,10 @@ fn print_members(state: &EpochState) {
         vec![
             member.agency.clone(),
             stage(member).to_owned(),
-            format!("{:.1} %", f64::from(member.tagged_thousandths) / 10.0),
+            match member.stage() {
+                EpochStage::Unspecified | EpochStage::Unheard => "-".to_owned(),
+                _ => format!("{:.1} %", f64::from(member.tagged_thousandths) / 10.0),
+            },
             member.waiting_because.clone(),
         ]
     });

@@ -10,7 +10,7 @@ use crate::terminal;
 #[derive(Debug)]
 pub(crate) struct Failure {
     reason: String,
-    message: String,
+    pub(crate) message: String,
     code: u8,
 }
 

@@ -8,7 +8,7 @@ use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -33,6 +33,9 @@ pub(crate) const AUDITOR: &str = "chen";
 const AUDITOR_KNOWN: &str =
     "\n[[auditor]]\nname = \"chen\"\n[auditor.attributes]\nemployer_name = \"Office of Inspector General\"\n";
 
+/// How often it is looked whether the processes still run.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
 /// One agency's part of a federation to start.
 pub(crate) struct Member {
     pub(crate) agency: String,
@@ -56,6 +59,7 @@ pub(crate) struct Federation {
 pub(crate) struct Process {
     pub(crate) name: String,
     child: Child,
+    has_ended: bool,
 }
 
 impl Process {
@@ -72,7 +76,7 @@ impl Process {
             .stderr(log)
             .spawn()
             .map_err(failed)?;
-        let mut process = Self { name: name.to_owned(), child };
+        let mut process = Self { name: name.to_owned(), child, has_ended: false };
         process.wait_until_listening(config)?;
         Ok(process)
     }
@@ -103,6 +107,13 @@ impl Process {
         let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
         let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
         Some(ticks as f64 / 100.0)
+    }
+
+    /// How the process ended by itself, told once.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.try_wait().ok().flatten().filter(|_| !self.has_ended);
+        self.has_ended |= status.is_some();
+        status
     }
 
     /// Asks the process to end and waits until it has drained.
@@ -203,6 +214,22 @@ impl Federation {
                 return Err(Failure::machine("the nodes are not ready", &waiting.join("; ")));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Tells of every process that ends by itself, once; the others go on. Ends only when it is dropped.
+    pub(crate) async fn tell_of_ends(&mut self, mut tell: impl FnMut(&str)) {
+        loop {
+            for process in &mut self.processes {
+                let Some(status) = process.ended() else { continue };
+                let (name, folder) = (&process.name, self.directory.display());
+                let subcommand = if name == "gateway" { "gateway" } else { "agency-node" };
+                tell(&format!(
+                    "{name} has ended ({status}); its log is {folder}/{name}.log. To start it again:\n  \
+                     sallyport {subcommand} --config {folder}/{name}.toml"
+                ));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
@@ -341,4 +368,25 @@ fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
     let held: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
     held.and_then(|held| held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect())
         .map_err(|error| Failure::machine("no free port", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_ends_is_told_of_once_and_who_runs_is_not() {
+        let process = |name: &str, program: &str| {
+            let child = Command::new(program).arg("60").stdout(Stdio::null()).spawn().unwrap();
+            Process { name: name.to_owned(), child, has_ended: false }
+        };
+        let processes = vec![process("gateway", "sleep"), process("cbp", "false")];
+        let mut federation = Federation { directory: PathBuf::from("demo"), processes };
+        let mut told = Vec::new();
+        let watching = federation.tell_of_ends(|what| told.push(what.to_owned()));
+        assert!(tokio::time::timeout(LOOK_EVERY * 8, watching).await.is_err());
+        let [only] = &told[..] else { panic!("{told:?}") };
+        assert!(only.starts_with("cbp has ended (exit status: 1); its log is demo/cbp.log."), "{only}");
+        assert!(only.ends_with("sallyport agency-node --config demo/cbp.toml"), "{only}");
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     } else if questions.is_empty() {
         println!("Nobody holds a question of yours.");
     } else {
-        questions.iter().for_each(print);
+        questions.iter().for_each(|question| print(question, &arguments.who));
     }
     Ok(())
 }
@@ -52,7 +52,7 @@ fn question_json(question: &OwnHeldQuestion) -> Value {
     })
 }
 
-fn print(question: &OwnHeldQuestion) {
+fn print(question: &OwnHeldQuestion, who: &As) {
     let what = match question.looked_up {
         0 => format!("a ranking by {}", question.subject),
         count => format!("a look-up of {count} {}", question.subject),
@@ -71,9 +71,10 @@ fn print(question: &OwnHeldQuestion) {
         println!("  completing it uses up what is granted for one answer: better wait until all have decided");
     }
     println!(
-        "  complete it until {}: sallyport ask --complete {}\n",
+        "  complete it until {}: sallyport ask --complete {} {}\n",
         moment(question.expires_at_ms),
-        terminal::line(&question.question_id)
+        terminal::line(&question.question_id),
+        terminal::line(&who.words())
     );
 }
 

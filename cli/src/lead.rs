@@ -10,7 +10,7 @@ use sallyport_proto::node::v1::{
 };
 use serde_json::json;
 
-use crate::{answer::print_table, ask::lookup::LookUpArguments, desk::Desk, failure::Failure, people::As, terminal};
+use crate::{answer::print_table, ask::lookup::Identifiers, desk::Desk, failure::Failure, people::As, terminal};
 use outcome::OutcomeArguments;
 
 /// Arguments of `sallyport lead`.
@@ -101,13 +101,15 @@ enum Command {
         #[command(flatten)]
         ruling: Ruling,
     },
-    /// Record before any lead that a lawful exception holds for a subject, named by --plate or the like;
-    /// --reason says how you know.
+    /// Record before any lead that a lawful exception holds for a subject, named by --plate or the like.
     Clear {
         #[command(flatten)]
         who: As,
         #[command(flatten)]
-        subject: Box<LookUpArguments>,
+        subject: Box<Identifiers>,
+        /// How you know.
+        #[arg(long, default_value = "")]
+        reason: String,
         #[arg(long, value_name = "NAME")]
         playbook: String,
         #[arg(long, value_name = "NAME")]
@@ -161,7 +163,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::ConfirmException { ruling } => rule(ruling, true).await,
         Command::RejectException { ruling } => rule(ruling, false).await,
-        Command::Clear { who, subject, playbook, exception } => clear(&who, &subject, playbook, exception).await,
+        Command::Clear { who, subject, reason, playbook, exception } => {
+            let (subject_type, subject) = subject.one()?;
+            let subject_type = subject_type.to_owned();
+            clear(&who, ClearSubjectRequest { playbook, exception, subject_type, subject, note: reason }).await
+        }
         Command::Reopen { which, reason } => act(which, Act::Reopen(reason)).await,
     }
 }
@@ -219,15 +225,7 @@ async fn rule(ruling: Ruling, holds: bool) -> Result<(), Failure> {
     act(which, Act::Exception(RuleOnException { exception, holds, note })).await
 }
 
-async fn clear(who: &As, subject: &LookUpArguments, playbook: String, exception: String) -> Result<(), Failure> {
-    let named = subject.one()?;
-    let request = ClearSubjectRequest {
-        playbook,
-        exception,
-        subject_type: named.subject,
-        subject: named.identifier,
-        note: named.reason,
-    };
+async fn clear(who: &As, request: ClearSubjectRequest) -> Result<(), Failure> {
     let until_ms = Desk::of(&who.person()?)?.clear_subject(request).await?;
     println!("Not raised under this playbook until {}.", at(until_ms));
     Ok(())

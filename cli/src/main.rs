@@ -31,7 +31,7 @@ mod serve;
 mod terminal;
 mod watch;
 
-use std::process::ExitCode;
+use std::{panic::AssertUnwindSafe, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -94,40 +94,46 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    terminal::say_nothing_of_a_closed_pipe();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::machine("no runtime", &error).report(),
     };
-    let outcome = runtime.block_on(async {
-        match cli.command {
-            Command::Demo(arguments) => demo::run(arguments).await,
-            Command::Ask(arguments) => ask::run(*arguments).await,
-            Command::Held(arguments) => held::run(arguments).await,
-            Command::Release(arguments) => release::run(arguments).await,
-            Command::Lead(arguments) => lead::run(*arguments).await,
-            Command::Watch(arguments) => watch::run(arguments).await,
-            Command::Playbook(arguments) => playbook::run(&arguments),
-            Command::Receipt(arguments) => receipt::fetch(arguments).await,
-            Command::Catalog(arguments) => catalog::run(arguments).await,
-            Command::Pattern(arguments) => pattern::run(arguments).await,
-            Command::Disclosures(arguments) => disclosures::run(*arguments).await,
-            Command::Feed(arguments) => feed::run(arguments).await,
-            Command::Sample(arguments) => generate::run(&arguments),
-            Command::Certs(arguments) => certs::run(&arguments),
-            Command::Corridor(arguments) => corridor::run(&arguments),
-            Command::Policy(arguments) => policy::run(&arguments),
-            Command::Audit(arguments) => audit::run(*arguments).await,
-            Command::Epoch(arguments) => epoch::run(arguments).await,
-            Command::Member(arguments) => epoch::member(arguments).await,
-            Command::Bench(arguments) => bench::run(arguments).await,
-            Command::Gateway(arguments) => serve::gateway(arguments).await,
-            Command::AgencyNode(arguments) => serve::agency_node(arguments).await,
-        }
-    });
+    // What a command has started ends with it, also when nobody reads on.
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(cli.command))));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => failure.report(),
+        Err(panicked) if terminal::is_closed_pipe(&*panicked) => ExitCode::from(terminal::CLOSED_PIPE),
+        Err(panicked) => std::panic::resume_unwind(panicked),
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Ask(arguments) => ask::run(*arguments).await,
+        Command::Held(arguments) => held::run(arguments).await,
+        Command::Release(arguments) => release::run(arguments).await,
+        Command::Lead(arguments) => lead::run(*arguments).await,
+        Command::Watch(arguments) => watch::run(arguments).await,
+        Command::Playbook(arguments) => playbook::run(&arguments),
+        Command::Receipt(arguments) => receipt::fetch(arguments).await,
+        Command::Catalog(arguments) => catalog::run(arguments).await,
+        Command::Pattern(arguments) => pattern::run(arguments).await,
+        Command::Disclosures(arguments) => disclosures::run(*arguments).await,
+        Command::Feed(arguments) => feed::run(arguments).await,
+        Command::Sample(arguments) => generate::run(&arguments),
+        Command::Certs(arguments) => certs::run(&arguments),
+        Command::Corridor(arguments) => corridor::run(&arguments),
+        Command::Policy(arguments) => policy::run(&arguments),
+        Command::Audit(arguments) => audit::run(*arguments).await,
+        Command::Epoch(arguments) => epoch::run(arguments).await,
+        Command::Member(arguments) => epoch::member(arguments).await,
+        Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Gateway(arguments) => serve::gateway(arguments).await,
+        Command::AgencyNode(arguments) => serve::agency_node(arguments).await,
     }
 }
 

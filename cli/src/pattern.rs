@@ -294,5 +294,5 @@ async fn ask(arguments: Ask) -> Result<(), Failure> {
         as_of_ms: arguments.as_of.map(|text| parse_moment("--as-of", &text)).transpose()?,
     };
     let mut desk = Desk::of(&arguments.who.person()?)?;
-    ask::show(arguments.json, |progress| desk.ask_pattern(pattern, lookup, progress)).await.map(drop)
+    ask::show(arguments.json, &arguments.who, |progress| desk.ask_pattern(pattern, lookup, progress)).await.map(drop)
 }

@@ -55,6 +55,11 @@ pub(crate) struct Feed {
     pub(crate) tls: TlsFiles,
 }
 
+/// Where the people's file is if nobody says otherwise.
+const PEOPLE: &str = "demo/people.toml";
+/// The variable that says otherwise.
+const PEOPLE_VARIABLE: &str = "SALLYPORT_PEOPLE";
+
 /// How a command says who asks.
 #[derive(clap::Args)]
 pub(crate) struct As {
@@ -62,7 +67,7 @@ pub(crate) struct As {
     #[arg(long = "as", value_name = "USER")]
     name: String,
     /// File that says where people's nodes and certificates are.
-    #[arg(long, value_name = "FILE", default_value = "demo/people.toml", env = "SALLYPORT_PEOPLE")]
+    #[arg(long, value_name = "FILE", default_value = PEOPLE, env = PEOPLE_VARIABLE)]
     people: PathBuf,
 }
 
@@ -71,12 +76,25 @@ impl As {
         Self { name: name.to_owned(), people: people.to_owned() }
     }
 
+    /// The same, as another command of this person's shell must say it.
+    pub(crate) fn words(&self) -> String {
+        let usual = std::env::var_os(PEOPLE_VARIABLE).unwrap_or_else(|| PEOPLE.into());
+        let name = shell_word(&self.name);
+        if self.people.as_os_str() == usual {
+            return format!("--as {name}");
+        }
+        format!("--as {name} --people {}", shell_word(&self.people.display().to_string()))
+    }
+
     /// The person meant.
     pub(crate) fn person(&self) -> Result<Person, Failure> {
-        let people = self.read()?.person;
+        let People { person: people, auditor, .. } = self.read()?;
         let known = people.iter().map(|person| person.name.as_str()).collect::<Vec<_>>().join(", ");
         let person = people.iter().find(|person| person.name == self.name).cloned();
-        let mut person = person.ok_or_else(|| self.unknown("person_unknown", "nobody", &known))?;
+        let mut person = person.ok_or_else(|| {
+            let is_auditor = auditor.iter().any(|auditor| auditor.name == self.name);
+            if is_auditor { self.reads_logs_only() } else { self.unknown("person_unknown", "nobody", &known) }
+        })?;
         person.tls.anchor(self.folder());
         Ok(person)
     }
@@ -116,11 +134,45 @@ impl As {
             .map_err(|error| Failure::input("people_file", format!("{}: {error}", self.people.display())))
     }
 
+    fn reads_logs_only(&self) -> Failure {
+        Failure::input(
+            "person_unknown",
+            format!(
+                "`{}` is an auditor: auditors do not ask, they read audit logs; `sallyport audit search {}` searches one",
+                self.name,
+                self.words()
+            ),
+        )
+    }
+
     fn unknown(&self, reason: &str, who: &str, known: &str) -> Failure {
         Failure::input(reason, format!("{who} is called `{}` there; known: {known}", self.name))
     }
 
     fn folder(&self) -> &Path {
         self.people.parent().unwrap_or(Path::new("."))
+    }
+}
+
+/// A word that a shell takes as it is.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_split_is_quoted() {
+        let words = |people: &str| As::new("rivera", Path::new(people)).words();
+        assert_eq!(words("here/people.toml"), "--as rivera --people here/people.toml");
+        assert_eq!(words("my people.toml"), "--as rivera --people 'my people.toml'");
+        assert_eq!(words("it's.toml"), r"--as rivera --people 'it'\''s.toml'");
     }
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use sallyport_proto::node::v1::{
     GrantOnce, HeldQuestion, Refuse, ReleaseRequest, ReleaseState, ReleasesRequest, release_request::Verdict,
 };
+use sallyport_trust::question::{parse_moment, words::moment};
 use serde_json::json;
 
 use crate::{answer::print_table, desk::Desk, failure::Failure, people::As, terminal};
@@ -32,7 +33,7 @@ enum Command {
     },
     /// Show one of them whole.
     Show {
-        /// As the list calls it.
+        /// As the list calls it, or the first eight digits or more.
         id: String,
         #[command(flatten)]
         who: As,
@@ -42,7 +43,7 @@ enum Command {
     },
     /// Let it be answered, once or until a moment.
     Grant {
-        /// As the list calls it.
+        /// As the list calls it, or the first eight digits or more.
         id: String,
         #[command(flatten)]
         who: As,
@@ -54,7 +55,7 @@ enum Command {
     },
     /// Refuse it; also takes back a grant that was not used yet.
     Refuse {
-        /// As the list calls it.
+        /// As the list calls it, or the first eight digits or more.
         id: String,
         #[command(flatten)]
         who: As,
@@ -71,7 +72,7 @@ struct HowLong {
     /// For every such question of the same person for so long: 30m, 8h, 7d.
     #[arg(long = "for", value_name = "TIME")]
     lasting: Option<String>,
-    /// The same until a moment, such as 2026-12-01T18:00:00Z.
+    /// The same until a moment, such as 2026-12-01T18:00:00Z, or until a day begins in UTC: 2026-12-01.
     #[arg(long, value_name = "MOMENT")]
     until: Option<String>,
 }
@@ -104,7 +105,7 @@ async fn list(who: &As, decided: bool, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let rows = waiting.questions.iter().map(words::row);
-    print_table(&["id", "who", "why", "of what", "records", "asked", "until", "granted"], rows.collect());
+    print_table(&["id", "who", "why", "of what", "releases at most", "asked", "until", "granted"], rows.collect());
     if waiting.more > 0 {
         println!("  and {} more, which show when these are decided", waiting.more);
     }
@@ -137,7 +138,10 @@ async fn decide(who: &As, request: ReleaseRequest) -> Result<(), Failure> {
 impl HowLong {
     fn verdict(&self, now: DateTime<Utc>) -> Result<Verdict, Failure> {
         let unreadable = || {
-            Failure::input("release_until", "write how long as 30m, 8h or 7d, or the moment as 2026-12-01T18:00:00Z")
+            Failure::input(
+                "release_until",
+                "write how long as 30m, 8h or 7d, or the moment as 2026-12-01T18:00:00Z or 2026-12-01",
+            )
         };
         match (&self.lasting, &self.until) {
             (None, None) => Ok(Verdict::Once(GrantOnce {})),
@@ -146,8 +150,12 @@ impl HowLong {
                 Ok(Verdict::UntilMs(now.timestamp_millis().saturating_add(lasting_ms)))
             }
             (None, Some(until)) => {
-                let until = DateTime::parse_from_rfc3339(until).map_err(|_| unreadable())?;
-                Ok(Verdict::UntilMs(until.timestamp_millis()))
+                let until_ms = parse_moment("--until", until).map_err(|_| unreadable())?;
+                if until_ms <= now.timestamp_millis() {
+                    let past = format!("{} is past; name a moment to come", moment(until_ms));
+                    return Err(Failure::input("release_until", past));
+                }
+                Ok(Verdict::UntilMs(until_ms))
             }
         }
     }
@@ -193,10 +201,13 @@ mod tests {
         };
         assert_eq!(verdict(None, None), Some(Verdict::Once(GrantOnce {})));
         assert_eq!(verdict(Some("8h"), None), Some(Verdict::UntilMs(1_000 + 8 * 3_600_000)));
-        assert_eq!(verdict(None, Some("1970-01-01T01:00:00+01:00")), Some(Verdict::UntilMs(0)));
+        assert_eq!(verdict(None, Some("1970-01-01T01:00:02+01:00")), Some(Verdict::UntilMs(2_000)));
+        assert_eq!(verdict(None, Some("1970-01-02")), Some(Verdict::UntilMs(86_400_000)));
         for lasting in ["", "8", "h", "-8h", "8 h", "0h", "99999999999d", "8w", "ü"] {
             assert_eq!(verdict(Some(lasting), None), None, "{lasting}");
         }
         assert_eq!(verdict(None, Some("tomorrow")), None);
+        let past = HowLong { lasting: None, until: Some("1970-01-01".to_owned()) }.verdict(now).unwrap_err();
+        assert_eq!(past.message, "1970-01-01 is past; name a moment to come");
     }
 }

@@ -1,7 +1,28 @@
 //! What may reach a terminal. Much of what is shown was written by other agencies: none of it may move
 //! the cursor, recolour a line, or make text read in another order than it is written in.
 
+use std::{any::Any, panic};
+
 use serde_json::Value;
+
+/// What a process ended by SIGPIPE gives to a shell.
+pub(crate) const CLOSED_PIPE: u8 = 141;
+
+/// Whether a panic says that whoever read has stopped: `| head` is no fault of the command's.
+pub(crate) fn is_closed_pipe(panicked: &(dyn Any + Send)) -> bool {
+    let told = panicked.downcast_ref::<String>();
+    told.is_some_and(|told| told.starts_with("failed printing to stdout") && told.contains("Broken pipe"))
+}
+
+/// Lets such a panic pass without a word.
+pub(crate) fn say_nothing_of_a_closed_pipe() {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |panicked| {
+        if !is_closed_pipe(panicked.payload()) {
+            before(panicked);
+        }
+    }));
+}
 
 /// Characters that steer instead of showing: C0 and C1 controls, and marks of direction.
 fn steers(character: char) -> bool {

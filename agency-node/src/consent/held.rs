@@ -65,6 +65,9 @@ pub(super) struct Asked {
     pub(super) subject: String,
     /// Ranges in which those who are looked up are hidden; 0 for a ranking of all.
     pub(super) looked_up: u32,
+    /// Identifiers on the list of those who are looked up.
+    #[serde(default)]
+    pub(super) identifiers: u32,
     pub(super) minimum_datasets: u32,
     pub(super) top: u32,
 }

@@ -18,15 +18,13 @@ use sallyport_trust::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{DAMAGED, held::WAITING_MS};
+use super::{DAMAGED, DIGITS_MIN, held::WAITING_MS};
 use crate::folder::Folder;
 
 /// How long a question is kept: a decision may come at the end of the wait and waits as long itself.
 const KEPT_MS: i64 = 2 * WAITING_MS;
 /// Questions kept for one person, at most; the oldest make room.
 const OF_PERSON_MAX: usize = 100;
-/// Digits of an id that name a question among a person's own, at least.
-const DIGITS_MIN: usize = 8;
 
 /// Questions of this agency's people that owners hold.
 pub(crate) struct KeptQuestions {
@@ -94,6 +92,20 @@ impl Kept {
     fn note(&mut self, coverage: &[Coverage]) {
         let fates = coverage.iter().map(|entry| (entry.dataset.clone(), Fate::of(entry)));
         self.datasets = fates.collect();
+    }
+
+    /// Says of what is held once more that a grant was used up: nobody is to wonder who has to decide
+    /// again.
+    pub(crate) fn explain_asked_anew(&self, coverage: &mut [Coverage]) {
+        let was_answered = |entry: &&mut Coverage| {
+            entry.outcome() == Outcome::Held && self.datasets.get(&entry.dataset) == Some(&Fate::Answered)
+        };
+        for entry in coverage.iter_mut().filter(was_answered) {
+            entry.explanation = format!(
+                "It was answered before, which uses up a grant for one answer; this asks the owner anew. {}",
+                entry.explanation
+            );
+        }
     }
 
     fn is_held(&self) -> bool {
@@ -239,6 +251,22 @@ mod tests {
         kept.note(asked(PERSON, 3, KEPT_MS), &coverage(Outcome::Held), KEPT_MS).unwrap();
         let files = std::fs::read_dir(directory.path().join("held")).unwrap().count();
         assert_eq!(files, 1, "what has expired is removed from the disk");
+    }
+
+    #[test]
+    fn what_was_answered_and_is_held_again_is_said_to_be_asked_anew() {
+        let mut kept = asked(PERSON, 1, 0);
+        let explained = |kept: &Kept, outcome| {
+            let mut coverage = coverage(outcome);
+            kept.explain_asked_anew(&mut coverage);
+            coverage[0].explanation.starts_with("It was answered before")
+        };
+        assert!(!explained(&kept, Outcome::Held), "nothing is known of the first time");
+        kept.note(&coverage(Outcome::Held));
+        assert!(!explained(&kept, Outcome::Held), "it still waits");
+        kept.note(&coverage(Outcome::Answered));
+        assert!(explained(&kept, Outcome::Held));
+        assert!(!explained(&kept, Outcome::Answered));
     }
 
     #[test]

@@ -40,6 +40,8 @@ use queue::Found;
 
 /// Characters that a part's filter takes in words, at most: whoever decides must be able to read it.
 const FILTER_CHARS_MAX: usize = 4_000;
+/// Digits of an id that name a question, at least.
+const DIGITS_MIN: usize = 8;
 /// What to do about a damaged file of a question.
 const DAMAGED: &str = "remove it, and its question must be asked again";
 
@@ -113,6 +115,7 @@ fn asked(question: &OpenedQuestion, indicator: &Indicator) -> Asked {
         dataset: indicator.dataset.clone(),
         subject: line(&header.subject),
         looked_up: header.ranges.len() as u32,
+        identifiers: header.looked_up,
         minimum_datasets: header.minimum_datasets,
         top: header.top,
     }

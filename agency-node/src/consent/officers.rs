@@ -30,6 +30,7 @@ pub(crate) enum Wanted {
     Waiting,
     /// Also those that need no decision any more.
     All,
+    /// The one that these digits begin the id of.
     One(String),
 }
 
@@ -49,14 +50,12 @@ pub(crate) async fn list(node: &Node, peer: SpiffeId, wanted: Wanted) -> Result<
 fn readable(node: &Node, trail: &mut Trail, officer: &Asker, wanted: &Wanted) -> Result<Vec<HeldQuestion>, Refusal> {
     let now_ms = node.clock.now_ms();
     let role = officer.get(attribute::ROLE).map_or("", String::as_str);
-    let mut listed = node.releases.all(now_ms);
+    let mut listed = match wanted {
+        Wanted::One(digits) => node.releases.get(digits, now_ms).into_iter().collect(),
+        Wanted::Waiting | Wanted::All => node.releases.all(now_ms),
+    };
     listed.retain(|held| {
-        let is_wanted = match wanted {
-            Wanted::Waiting => held.state(now_ms) == State::Waiting,
-            Wanted::All => true,
-            Wanted::One(id) => held.id == *id,
-        };
-        is_wanted
+        (!matches!(wanted, Wanted::Waiting) || held.state(now_ms) == State::Waiting)
             && held.release_by.contains_key(role)
             && node.guard.authorise(trail, &request(node, officer, Some(held))).is_ok()
     });

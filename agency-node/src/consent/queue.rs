@@ -18,7 +18,7 @@ use sallyport_trust::{
 };
 
 use super::{
-    DAMAGED,
+    DAMAGED, DIGITS_MIN,
     content::Asking,
     held::{Asked, Decision, HeldQuestion, Part, State, WAITING_MS},
 };
@@ -114,9 +114,14 @@ impl ReleaseQueue {
         self.keep(&mut all, held)
     }
 
-    /// A held question by its id, if it has not expired.
-    pub(super) fn get(&self, id: &str, now_ms: i64) -> Option<HeldQuestion> {
-        self.held().get(id).filter(|held| held.state(now_ms) != State::Expired).cloned()
+    /// The held question that the digits begin the id of, if it is the only one and has not expired.
+    pub(super) fn get(&self, digits: &str, now_ms: i64) -> Option<HeldQuestion> {
+        let all = self.held();
+        let mut named = all.values().filter(|held| held.id.starts_with(digits) && held.state(now_ms) != State::Expired);
+        match (named.next(), named.next()) {
+            (Some(held), None) if digits.len() >= DIGITS_MIN => Some(held.clone()),
+            _ => None,
+        }
     }
 
     /// All that have not expired, oldest first.
@@ -218,7 +223,8 @@ pub(super) fn unknown() -> Refusal {
     Refusal::new(
         Kind::NotFound,
         "release_unknown",
-        "No question waits under that id; `sallyport release list` shows those that do.",
+        "No question waits under that id, or too few of its digits are given (at least 8); `sallyport release list` \
+         shows those that wait.",
     )
 }
 

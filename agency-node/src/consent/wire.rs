@@ -43,6 +43,7 @@ pub(crate) fn held_question(held: HeldQuestion, now_ms: i64) -> pb::HeldQuestion
         dataset: held.asked.dataset,
         subject: held.asked.subject,
         looked_up: held.asked.looked_up,
+        identifiers: held.asked.identifiers,
         minimum_datasets: held.asked.minimum_datasets,
         parts: held.parts.into_iter().map(part).collect(),
         maximum_results: held.maximum_results,

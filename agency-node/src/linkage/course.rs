@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{epoch::EpochError, oprf::MAX_NODES};
 
+/// How far a new number may lie beyond the highest: a mistyped one would use up all numbers below it.
+const JUMP_MAX: u64 = 1_000;
+
 /// An epoch as an operator names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,11 +95,15 @@ impl Course {
             .map_err(|refusal| EpochError::Course(refusal.message))
     }
 
-    /// Begins the next epoch; what was begun before and is not in use is given up.
+    /// Begins the next epoch. What is prepared already is given up for another number alone, which an
+    /// operator must name.
     ///
     /// # Errors
     /// A [`Refusal`] that says what does not fit.
     pub(crate) fn begin(&mut self, agency: &str, change: &Change, epoch: Option<u64>) -> Result<Plan, Refusal> {
+        if let (Some(prepared), None) = (&self.next, epoch) {
+            return Err(being_prepared(prepared.epoch));
+        }
         let mut members = self.in_use.members.clone();
         match change {
             Change::NewKeys => {}
@@ -128,20 +135,38 @@ impl Course {
                 format!("An epoch has 2 to {MAX_NODES} members, and `{agency}` is one of them."),
             ));
         }
-        let next = self.highest.saturating_add(1);
-        let epoch = epoch.unwrap_or(next);
-        if epoch < next {
-            return Err(refused(
-                "epoch_number_taken",
-                format!("Epoch {epoch} was begun before and cannot begin again; name {next} or a higher one."),
-            ));
-        }
+        let epoch = self.number(epoch)?;
         let stays = |member: &String| members.contains(member);
         let keeps_keys = members.len() > self.in_use.members.len() && self.in_use.members.iter().all(stays);
         let plan = Plan { epoch, members, keeps_keys };
         self.next = Some(plan.clone());
         self.highest = epoch;
         Ok(plan)
+    }
+
+    /// The number of a new epoch: the next one, or one that is named and was never begun.
+    fn number(&self, named: Option<u64>) -> Result<u64, Refusal> {
+        let next = self.highest.checked_add(1).ok_or_else(|| {
+            refused(
+                "epoch_numbers_used_up",
+                "The highest number there is was begun; no epoch can follow it.".to_owned(),
+            )
+        })?;
+        let last = self.highest.saturating_add(JUMP_MAX);
+        let epoch = named.unwrap_or(next);
+        if epoch < next {
+            return Err(refused(
+                "epoch_number_taken",
+                format!("Epoch {epoch} was begun before and cannot begin again; name {next} or a higher one."),
+            ));
+        }
+        if epoch > last {
+            return Err(refused(
+                "epoch_number_too_high",
+                format!("Epoch {epoch} lies far beyond those begun so far; name one from {next} to {last}."),
+            ));
+        }
+        Ok(epoch)
     }
 
     /// Uses the next epoch; the one in use until now becomes an earlier one.
@@ -167,6 +192,16 @@ impl Course {
 
 fn file_of(state: &Path) -> PathBuf {
     state.join("epochs").join("course.json")
+}
+
+fn being_prepared(epoch: u64) -> Refusal {
+    refused(
+        "epoch_being_prepared",
+        format!(
+            "Epoch {epoch} is being prepared already; `sallyport epoch show` tells how far it is. Give it up with \
+             `sallyport epoch cancel` first, or name the number of another one with --number."
+        ),
+    )
 }
 
 fn refused(reason: &str, message: String) -> Refusal {
@@ -215,7 +250,10 @@ mod tests {
     fn members_who_leave_take_the_keys_with_them() {
         let state = tempfile::tempdir().unwrap();
         let mut course = open(state.path(), 1, &["acme", "cbp", "hsi"]).unwrap();
-        let mut begin = |change| course.begin("hsi", &change, None);
+        let mut begin = |change| {
+            course.next = None;
+            course.begin("hsi", &change, None)
+        };
         assert!(!begin(Change::Remove("acme".to_owned())).unwrap().keeps_keys);
         assert!(!begin(Change::NewKeys).unwrap().keeps_keys);
         let reason = |answer: Result<Plan, Refusal>| answer.unwrap_err().reason;
@@ -234,5 +272,45 @@ mod tests {
         course.next = None;
         assert_eq!(course.begin("hsi", &Change::NewKeys, Some(7)).unwrap_err().reason, "epoch_number_taken");
         assert_eq!(course.begin("hsi", &Change::NewKeys, None).unwrap().epoch, 8);
+    }
+
+    #[test]
+    fn a_number_far_off_is_refused_and_takes_nothing_away() {
+        let state = tempfile::tempdir().unwrap();
+        let mut course = open(state.path(), 1, &["cbp", "hsi"]).unwrap();
+        for far in [1_002, u64::MAX] {
+            let refusal = course.begin("hsi", &Change::NewKeys, Some(far)).unwrap_err();
+            assert_eq!(refusal.reason, "epoch_number_too_high");
+            assert!(refusal.message.contains("from 2 to 1001"), "{}", refusal.message);
+        }
+        assert_eq!(course, open(state.path(), 1, &["cbp", "hsi"]).unwrap());
+        assert!(open(state.path(), u64::MAX, &["cbp", "hsi"]).is_err(), "the configuration is no way round it");
+        assert_eq!(course.begin("hsi", &Change::NewKeys, Some(1_001)).unwrap().epoch, 1_001);
+    }
+
+    #[test]
+    fn after_the_last_number_none_is_begun_again() {
+        let state = tempfile::tempdir().unwrap();
+        let mut course = open(state.path(), u64::MAX, &["cbp", "hsi"]).unwrap();
+        for number in [None, Some(u64::MAX)] {
+            let refusal = course.begin("hsi", &Change::NewKeys, number).unwrap_err();
+            assert_eq!(refusal.reason, "epoch_numbers_used_up");
+        }
+        assert_eq!((course.in_use.epoch, course.next), (u64::MAX, None));
+    }
+
+    #[test]
+    fn what_is_prepared_is_given_up_for_a_number_that_is_named_alone() {
+        let state = tempfile::tempdir().unwrap();
+        let mut course = open(state.path(), 1, &["cbp", "hsi"]).unwrap();
+        course.begin("hsi", &Change::NewKeys, None).unwrap();
+        let prepared = course.clone();
+        for change in [Change::NewKeys, Change::Add("acme".to_owned())] {
+            let refusal = course.begin("hsi", &change, None).unwrap_err();
+            assert_eq!(refusal.reason, "epoch_being_prepared");
+            assert!(refusal.message.starts_with("Epoch 2 "), "{}", refusal.message);
+            assert_eq!(course, prepared);
+        }
+        assert_eq!(course.begin("hsi", &Change::NewKeys, Some(5)).unwrap().epoch, 5);
     }
 }

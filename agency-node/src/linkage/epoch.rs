@@ -387,12 +387,12 @@ fn wrong_signer() -> Refusal {
 }
 
 /// The terms of two nodes for an epoch are not the same.
-pub(crate) fn other_terms(from: &str) -> Refusal {
+fn other_terms(from: &str) -> Refusal {
     Refusal::new(
         Kind::Conflict,
         "epoch_other_terms",
         format!(
-            "The node of `{from}` was told of another epoch or other members; compare `sallyport epoch show` and \
+            "The node of `{from}` was told of other members for this epoch; compare `sallyport epoch show` and \
              [federation] at both."
         ),
     )

@@ -361,7 +361,11 @@ impl Epochs {
         self.keep(course)
     }
 
+    /// Erases keys and tags, never those of an epoch that is in use or about to be.
     fn erase(&self, number: u64, drafts: &mut BTreeMap<u64, Epoch>) -> Result<(), Refusal> {
+        if self.is_wanted(number) {
+            return Ok(());
+        }
         let failed = |error: std::io::Error| Refusal::internal("epoch_not_erased", &error);
         let digest = drafts.get(&number).and_then(Epoch::agreed).map(|agreed| agreed.digest);
         self.agreed.rcu(|all| {
@@ -415,4 +419,26 @@ fn differs() -> Refusal {
         "The nodes were told different things about this epoch, or it is over; compare `sallyport epoch show` at all \
          of them.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn keys_in_use_are_never_erased() {
+        let state = tempfile::tempdir().unwrap();
+        let members = ["cbp".to_owned(), "hsi".to_owned()];
+        let epochs = Epochs::open(state.path(), "border.example", "hsi", (1, &members), 100).unwrap();
+        epochs.begin(&Change::NewKeys, None).await.unwrap();
+        let mut drafts = epochs.drafts().lock().await;
+        for number in [1, 2] {
+            epochs.erase(number, &mut drafts).unwrap();
+            assert!(drafts.contains_key(&number));
+        }
+        drop(drafts);
+        assert_eq!(epoch::numbers(state.path()).unwrap().len(), 2);
+        epochs.give_up().await.unwrap();
+        assert_eq!(epoch::numbers(state.path()).unwrap(), [1]);
+    }
 }

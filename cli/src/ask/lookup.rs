@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use sallyport_proto::{
     common::v1::{DatasetDescription, Outcome},
     gateway::v1::NodeCatalog,
-    node::v1::DisclosuresRequest,
 };
 use sallyport_trust::question::{INDICATORS_MAX, Indicator, LOOKUP_MAX, Measure, Question, Why, Window};
 
@@ -14,10 +13,10 @@ use crate::failure::Failure;
 const DEADLINE_MS: u32 = 20_000;
 const WEIGHT_THOUSANDTHS: u32 = 1_000;
 
-/// What of a look-up stands on the command line.
+/// Identifiers by their types, as they stand on the command line.
 #[derive(clap::Args)]
-pub(crate) struct LookUpArguments {
-    /// Look up this phone number instead of ranking everyone; repeat it for more. So with the others.
+pub(crate) struct Identifiers {
+    /// A phone number. A look-up takes more of the same type: repeat it then. So with the others.
     #[arg(long, value_name = "NUMBER")]
     phone: Vec<String>,
     /// STATE-NUMBER.
@@ -34,6 +33,13 @@ pub(crate) struct LookUpArguments {
     usdot: Vec<String>,
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
+}
+
+/// What of a look-up stands on the command line: who is looked up instead of ranking everyone, and why.
+#[derive(clap::Args)]
+pub(crate) struct LookUpArguments {
+    #[command(flatten)]
+    named: Identifiers,
     /// Look up the identifiers in this file, one a line; the question's file says of which type.
     #[arg(long, value_name = "FILE")]
     lookup_file: Option<PathBuf>,
@@ -51,14 +57,15 @@ pub(crate) struct LookUpArguments {
 impl LookUpArguments {
     /// All identifiers, which must be of the question's type.
     pub(super) fn identifiers(&self, subject: &str) -> Result<Vec<String>, Failure> {
-        let other = self.by_type().into_iter().find(|(kind, given)| *kind != subject && !given.is_empty());
+        let other = self.named.by_type().into_iter().find(|(kind, given)| *kind != subject && !given.is_empty());
         if let Some((kind, _)) = other {
             return Err(Failure::input(
                 "lookup_type",
                 format!("the question is about a {subject}, and --{kind} names something else"),
             ));
         }
-        let mut identifiers: Vec<String> = self.by_type().into_iter().flat_map(|(_, given)| given.clone()).collect();
+        let mut identifiers: Vec<String> =
+            self.named.by_type().into_iter().flat_map(|(_, given)| given.clone()).collect();
         if let Some(file) = &self.lookup_file {
             let lines = super::read(file)?;
             identifiers.extend(lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
@@ -98,23 +105,19 @@ impl LookUpArguments {
     }
 
     fn types(&self) -> Vec<&'static str> {
-        self.by_type().into_iter().filter(|(_, given)| !given.is_empty()).map(|(kind, _)| kind).collect()
+        self.named.by_type().into_iter().filter(|(_, given)| !given.is_empty()).map(|(kind, _)| kind).collect()
     }
+}
 
-    /// The one subject whose disclosures are asked for.
-    pub(crate) fn one(&self) -> Result<DisclosuresRequest, Failure> {
+impl Identifiers {
+    /// The only identifier that is named, and its type.
+    pub(crate) fn one(self) -> Result<(&'static str, String), Failure> {
         let mut given =
             self.by_type().into_iter().flat_map(|(kind, given)| given.iter().map(move |identifier| (kind, identifier)));
-        let (Some((subject, identifier)), None, None) = (given.next(), given.next(), &self.lookup_file) else {
+        let (Some((subject, identifier)), None) = (given.next(), given.next()) else {
             return Err(Failure::input("one_subject", "name one identifier of the subject, such as --phone NUMBER"));
         };
-        Ok(DisclosuresRequest {
-            subject: subject.to_owned(),
-            identifier: identifier.clone(),
-            purpose: self.purpose.clone().unwrap_or_default(),
-            case_number: self.case_number.clone().unwrap_or_default(),
-            reason: self.reason.clone(),
-        })
+        Ok((subject, identifier.clone()))
     }
 
     fn by_type(&self) -> [(&'static str, &Vec<String>); 7] {

@@ -51,6 +51,10 @@ pub(super) struct Renew {
     /// With a new key each.
     #[arg(long)]
     new_keys: bool,
+    /// Also those named that are revoked, for whoever may have a certificate again. One whose key may be
+    /// in other hands needs a new key as well.
+    #[arg(long, requires = "names")]
+    although_revoked: bool,
     /// How long they are valid, such as 90d, 12h, 30m or 45s; as long as before if left out.
     #[arg(long, value_name = "TIME", value_parser = lifetime)]
     lifetime: Option<TimeDelta>,
@@ -134,6 +138,8 @@ pub(super) fn renew(arguments: &Renew) -> Result<(), Failure> {
         [] => standing.iter().filter(|one| one.is_due(now) || (arguments.all && one.revoked.is_none())).collect(),
         names => names.iter().map(|name| named(&standing, name)).collect::<Result<_, _>>()?,
     };
+    // Before any is issued.
+    chosen.iter().try_for_each(|one| arguments.may_renew(one))?;
     for one in &chosen {
         if arguments.dry_run {
             println!("would renew {}, valid until {}", one.name, day(one.validity.not_after));
@@ -148,11 +154,30 @@ pub(super) fn renew(arguments: &Renew) -> Result<(), Failure> {
     Ok(())
 }
 
+impl Renew {
+    /// A certificate in the place of a revoked one gives back what was taken away, so a person must say it.
+    fn may_renew(&self, one: &Standing) -> Result<(), Failure> {
+        let Some((at, reason)) = one.revoked else { return Ok(()) };
+        let fix = match reason {
+            RevocationReason::KeyCompromise if self.new_keys => return Ok(()),
+            RevocationReason::KeyCompromise => "somebody else may have its key: give `--new-keys`",
+            _ if self.although_revoked => return Ok(()),
+            _ => "if the holder is to have a certificate again, give `--although-revoked`",
+        };
+        let was = revoked(at, reason);
+        Err(Failure::input("certificate_revoked", format!("{} was {was}; {fix}", one.name)))
+    }
+}
+
 /// Revokes one; processes that read the list close its connections within seconds.
 pub(super) fn revoke(arguments: &Revoke) -> Result<(), Failure> {
     let authority = arguments.authority.open()?;
     let standing = authority.standing().map_err(|error| failed(&error))?;
     let one = named(&standing, &arguments.name)?;
+    if let Some((at, reason)) = one.revoked {
+        println!("{} was {} already; nothing has changed", one.name, revoked(at, reason));
+        return Ok(());
+    }
     authority.revoke(&one.serial, arguments.reason.into()).map_err(|error| failed(&error))?;
     let list = arguments.authority.directory.join("authority.crl");
     println!("revoked {} in {}", one.name, list.display());
@@ -170,10 +195,30 @@ fn named<'a>(standing: &'a [Standing], name: &str) -> Result<&'a Standing, Failu
 
 fn state(one: &Standing, now: DateTime<Utc>) -> String {
     match &one.revoked {
-        Some((at, _)) => format!("revoked {}", day(*at)),
+        Some((at, reason)) => revoked(*at, *reason),
         None if now > one.validity.not_after => "expired".to_owned(),
         None if one.is_due(now) => "renew".to_owned(),
         None => "good".to_owned(),
+    }
+}
+
+/// When, and why if that was said.
+fn revoked(at: DateTime<Utc>, reason: RevocationReason) -> String {
+    match reason_name(reason) {
+        None => format!("revoked {}", day(at)),
+        Some(reason) => format!("revoked {} ({reason})", day(at)),
+    }
+}
+
+/// A reason as `--reason` takes it.
+fn reason_name(reason: RevocationReason) -> Option<&'static str> {
+    match reason {
+        RevocationReason::Unspecified => None,
+        RevocationReason::KeyCompromise => Some("key-compromise"),
+        RevocationReason::AffiliationChanged => Some("affiliation-changed"),
+        RevocationReason::Superseded => Some("superseded"),
+        RevocationReason::CessationOfOperation => Some("cessation-of-operation"),
+        RevocationReason::PrivilegeWithdrawn => Some("privilege-withdrawn"),
     }
 }
 
@@ -187,6 +232,7 @@ fn as_json(one: &Standing, now: DateTime<Utc>) -> serde_json::Value {
         "days_left": (one.validity.not_after - now).num_days(),
         "due": one.is_due(now),
         "revoked": one.revoked.as_ref().map(|(at, _)| at.to_rfc3339()),
+        "revoked_because": one.revoked.and_then(|(_, reason)| reason_name(reason)),
         "state": state(one, now),
     })
 }
@@ -219,7 +265,17 @@ fn failed(error: &DevelopmentCaError) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
+
+    #[test]
+    fn a_reason_is_shown_as_it_is_given() {
+        for given in Reason::value_variants() {
+            let name = given.to_possible_value().unwrap();
+            assert_eq!(reason_name((*given).into()), Some(name.get_name()));
+        }
+    }
 
     #[test]
     fn a_lifetime_is_a_number_and_a_unit() {

@@ -14,7 +14,7 @@ pub(super) fn row(question: &HeldQuestion) -> Vec<String> {
         who(question),
         format!("{} {}", question.purpose, question.case_number).trim().to_owned(),
         format!("{}, {}", question.dataset, sort(question)),
-        question.parts.iter().map(|part| part.rows).max().unwrap_or_default().to_string(),
+        format!("{} {}", at_most(question), question.subject),
         moment(question.asked_at_ms),
         moment(question.expires_at_ms),
         match question.state() {
@@ -22,6 +22,15 @@ pub(super) fn row(question: &HeldQuestion) -> Vec<String> {
             state => state_name(state).to_owned(),
         },
     ]
+}
+
+/// Subjects that an answer can show, at most.
+fn at_most(question: &HeldQuestion) -> u64 {
+    let asked = match question.identifiers {
+        0 => question.parts.iter().map(|part| part.subjects).max().unwrap_or_default(),
+        identifiers => identifiers.into(),
+    };
+    asked.min(question.maximum_results.into())
 }
 
 /// The whole of it, in sentences.
@@ -98,10 +107,12 @@ fn pattern(question: &HeldQuestion) -> String {
 }
 
 fn sort(question: &HeldQuestion) -> String {
-    match question.looked_up {
-        0 => format!("a ranking of everyone by {}", question.subject),
-        1 => format!("a look-up by {} of one person or thing, hidden among a hundred or more", question.subject),
-        count => format!("a look-up by {} in {count} places, each of a hundred or more", question.subject),
+    match (question.looked_up, question.identifiers) {
+        (0, _) => format!("a ranking of everyone by {}", question.subject),
+        (_, 1) => format!("a look-up by {} of one person or thing, hidden among a hundred or more", question.subject),
+        (places, count) => {
+            format!("a look-up by {} of {count} in {places} places, each of a hundred or more", question.subject)
+        }
     }
 }
 
@@ -172,6 +183,8 @@ pub(super) fn json(question: &HeldQuestion) -> Value {
         "dataset": question.dataset,
         "subject": question.subject,
         "looked_up": question.looked_up,
+        "identifiers": question.identifiers,
+        "releases_at_most": at_most(question),
         "minimum_datasets": question.minimum_datasets,
         "parts": parts.collect::<Vec<_>>(),
         "maximum_results": question.maximum_results,
@@ -182,4 +195,25 @@ pub(super) fn json(question: &HeldQuestion) -> Value {
         "expires_at": moment(question.expires_at_ms),
         "decisions": decisions.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_up_releases_no_more_than_was_looked_up() {
+        let part = HeldPart { rows: 26_362, subjects: 310, ..HeldPart::default() };
+        let question = |identifiers, maximum_results| HeldQuestion {
+            subject: "phone".to_owned(),
+            looked_up: u32::from(identifiers > 0),
+            identifiers,
+            maximum_results,
+            parts: vec![part.clone()],
+            ..HeldQuestion::default()
+        };
+        assert_eq!(row(&question(1, 20))[4], "1 phone");
+        assert_eq!(row(&question(5, 3))[4], "3 phone");
+        assert_eq!((at_most(&question(0, 50)), at_most(&question(0, 500))), (50, 310));
+    }
 }

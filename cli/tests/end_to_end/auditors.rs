@@ -288,7 +288,10 @@ fn only_auditors_read_and_they_only_read() {
     let ask = ["ask", "question.toml", "--as", "chen"];
     let output = federation.output(&[&ask[..], &["--people", "strangers.toml"]].concat());
     assert_eq!((reason(&output).as_str(), output.status.code()), ("wrong_role", Some(3)));
-    assert_eq!(reason(&federation.output(&ask)), "person_unknown", "an auditor is not among the people");
+    let output = federation.output(&ask);
+    assert_eq!(reason(&output), "person_unknown", "an auditor is not among the people");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("`chen` is an auditor: auditors do not ask"), "{told}");
     assert_eq!(reason(&federation.output(&["audit", "search", "--as", "hsi-analyst"])), "auditor_unknown");
     assert_eq!(reason(&audit(&federation, "search", "nowhere", &[])), "place_unknown");
 }

@@ -215,6 +215,8 @@ fn nothing_is_told_to_whom_it_does_not_concern(federation: &Federation) {
     assert_eq!(refused(&["--phone", "nonsense", "--as", "cbp-officer"]), bad("identifier_unusable"));
     assert_eq!(refused(&["--as", "cbp-officer"]), bad("one_subject"));
     assert_eq!(refused(&["--phone", KNOWN, "--phone", OTHER, "--as", "cbp-officer"]), bad("one_subject"));
+    let list = federation.output(&["disclosures", "--lookup-file", "list.txt", "--as", "cbp-officer"]);
+    assert!(String::from_utf8_lossy(&list.stderr).contains("unexpected argument '--lookup-file'"));
     for (path, bytes) in files(&federation.audit("cbp")) {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         assert!(!text.contains("6039031234") && !text.contains("903-1234"), "{}", path.display());

@@ -126,7 +126,9 @@ fn a_held_question_is_released_by_an_officer_and_completed_once_by_who_asked() {
     // Tried too early, it waits on as the same entry.
     assert_eq!(is_held(&complete(&federation, &id)), id);
     assert_eq!(only(waiting(&federation, "novak"))["id"], held["id"]);
-    grant(&federation, &held["id"], "novak");
+    let past = ["grant", "--reason", "x", "--until", "2020-01-01"];
+    refused(&decide(&federation, &past, &held["id"], "novak"), 2, "release_until");
+    grant(&federation, &Value::from(&held["id"].as_str().unwrap()[..8]), "novak");
     assert!(waiting(&federation, "novak").is_empty());
     assert_eq!(state(&federation, "cbp.crossings")["state"], "granted");
     of_no_use_to_others(&federation, &id);
@@ -134,6 +136,8 @@ fn a_held_question_is_released_by_an_officer_and_completed_once_by_who_asked() {
     is_whole(&complete(&federation, &id[..8]));
     let again = complete(&federation, &id);
     assert_eq!(is_held(&again), id);
+    let explained = outcome(&again, "cbp.crossings")["explanation"].as_str().unwrap().to_owned();
+    assert!(explained.starts_with("It was answered before, which uses up a grant"), "{explained}");
     assert_ne!(again["question_id"], id.as_str());
     let anew: Vec<Value> =
         waiting(&federation, "silva").into_iter().filter(|held| held["question_id"] == id.as_str()).collect();
@@ -153,9 +157,12 @@ fn told_in_words(federation: &Federation) {
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains("Rule `crossings-wait` leaves this to people of cbp"), "{told}");
     let command = told.lines().find(|line| line.contains("sallyport ask --complete")).expect("what to do next");
-    let id = command.split_whitespace().last().unwrap();
+    let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+    let as_printed = federation.output(&words);
+    assert!(as_printed.status.success(), "{}", String::from_utf8_lossy(&as_printed.stderr));
+    let id = words[2];
     let listed = String::from_utf8(federation.output(&["held", "--as", "hsi-second"]).stdout).unwrap();
-    assert!(listed.contains(id) && listed.contains("waits for people of the owner"), "{listed}");
+    assert!(listed.contains(&words.join(" ")) && listed.contains("waits for people of the owner"), "{listed}");
     // Out of the way of what follows.
     let other = waiting(federation, "novak").into_iter().find(|held| held["question_id"] == id).unwrap();
     assert!(decide(federation, &["refuse", "--reason", "not now"], &other["id"], "novak").status.success());
@@ -180,7 +187,9 @@ fn says_everything(held: &Value, id: &str) {
 }
 
 fn shown_in_words(federation: &Federation, held: &Value) {
-    let output = federation.output(&["release", "show", held["id"].as_str().unwrap(), "--as", "novak"]);
+    let digits = &held["id"].as_str().unwrap()[..8];
+    refused(&federation.output(&["release", "show", &digits[..7], "--as", "novak"]), 2, "release_unknown");
+    let output = federation.output(&["release", "show", digits, "--as", "novak"]);
     let told = String::from_utf8(output.stdout).unwrap();
     for said in [
         "0 of 1 release_officer granted",
@@ -300,6 +309,7 @@ fn look_ups_relations_and_persons_wait_as_a_whole() {
     let id = looked_up["complete_with"].as_str().unwrap().to_owned();
     let held = only(waiting(&federation, "novak"));
     assert_eq!((&held["looked_up"], &held["subject"]), (&1.into(), &"phone".into()));
+    assert_eq!((&held["identifiers"], &held["releases_at_most"]), (&1.into(), &1.into()));
     grant(&federation, &held["id"], "novak");
     let whole = complete(&federation, &id);
     assert_eq!((&whole["subjects_matched"], &whole["matches"][0]["qe"]), (&1.into(), &1.414.into()), "{whole}");

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     answers::{CALLS, CROSSINGS, QUESTION, calls, crossings},
     entries::{actors, entries},
-    federation::{Agency, Federation, outcome, reason, wait_until},
+    federation::{Agency, Federation, PROGRAM, outcome, reason, wait_until},
 };
 
 /// Whether an action with this name ended for this reason.
@@ -126,8 +126,40 @@ fn who_is_revoked_is_cut_off_and_nobody_else_is() {
         let all = shown["certificates"].as_array().unwrap();
         all.iter().find(|one| one["name"] == name).unwrap()["state"].as_str().unwrap().to_owned()
     };
-    assert!(state("agency-hsi-user-hsi-analyst").starts_with("revoked "));
+    let revoked = state("agency-hsi-user-hsi-analyst");
+    assert!(revoked.starts_with("revoked ") && revoked.ends_with(" (affiliation-changed)"), "{revoked}");
     assert_eq!(state("agency-cbp-user-cbp-analyst"), "good");
+    let again = certs(&federation, &["revoke", "agency-hsi-user-hsi-analyst", "--reason", "superseded"]);
+    assert_eq!(again, format!("agency-hsi-user-hsi-analyst was {revoked} already; nothing has changed\n"));
+}
+
+#[test]
+fn a_revoked_certificate_is_issued_again_only_when_that_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(PROGRAM);
+        command.arg("certs").args(arguments).arg("--directory").arg(directory.path().join("certs"));
+        command.output().unwrap()
+    };
+    let key = |name: &str| fs::read(directory.path().join("certs").join(format!("{name}.key"))).unwrap();
+    assert!(run(&[]).status.success());
+    for (name, why, unsaid, said) in [
+        ("agency-hsi-user-rivera", "key-compromise", "--although-revoked", "--new-keys"),
+        ("agency-hsi-user-adeyemi", "privilege-withdrawn", "--new-keys", "--although-revoked"),
+    ] {
+        assert!(run(&["revoke", name, "--reason", why]).status.success());
+        let before = key(name);
+        for refused in [&["renew", name][..], &["renew", name, unsaid], &["renew", name, "--dry-run"]] {
+            let output = run(refused);
+            assert_eq!((reason(&output).as_str(), output.status.code()), ("certificate_revoked", Some(2)));
+        }
+        assert!(run(&["renew", name, said]).status.success());
+        assert_eq!(key(name) != before, why == "key-compromise");
+    }
+    // What is not named is left as it is.
+    assert!(run(&["revoke", "agency-cbp-node", "--reason", "superseded"]).status.success());
+    let all = run(&["renew", "--all"]);
+    assert!(all.status.success() && !String::from_utf8_lossy(&all.stdout).contains("agency-cbp-node"));
 }
 
 #[test]

@@ -169,7 +169,15 @@ fn a_new_epoch_survives_being_killed_in_the_middle_and_the_old_one_answers_until
     operate(&federation, "cbp", &["epoch", "next"]);
     wait_until("hsi hears of it", || show(&federation, "hsi")["proposals"][0]["epoch"] == 2);
     whole(&federation.ask("cbp", QUESTION, &[]));
+    wait_until("cbp hears that hsi has not begun", || {
+        let state = show(&federation, "cbp");
+        state["next"]["members"][1]["waiting_because"].as_str().unwrap().starts_with("`hsi` has not begun epoch 2 yet")
+    });
     assert_eq!(refused(&federation, "cbp-operator", &["epoch", "next", "--number", "2"]), "epoch_number_taken");
+    assert_eq!(refused(&federation, "cbp-operator", &["epoch", "next"]), "epoch_being_prepared");
+    let highest = u64::MAX.to_string();
+    assert_eq!(refused(&federation, "cbp-operator", &["epoch", "next", "--number", &highest]), "epoch_number_too_high");
+    assert_eq!(refused(&federation, "cbp-operator", &["member", "add", "../x"]), "agency_name");
     operate(&federation, "hsi", &["epoch", "next"]);
 
     for victim in ["cbp", "hsi"] {
@@ -202,6 +210,19 @@ fn a_new_epoch_survives_being_killed_in_the_middle_and_the_old_one_answers_until
         assert!(federation.output(&["audit", "verify", audit.to_str().unwrap()]).status.success());
     }
     whole(&federation.ask("hsi", QUESTION, &[]));
+
+    // Whoever comes back hears again how far the others are.
+    ["cbp", "hsi"].iter().for_each(|name| federation.kill(name));
+    ["cbp", "hsi"].iter().for_each(|name| federation.run(name));
+    for agency in ["cbp", "hsi"] {
+        wait_until("both are seen in use and whole", || {
+            let output = federation.output(&["epoch", "show", "--as", &format!("{agency}-operator"), "--json"]);
+            let state: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            let members = state["in_use"]["members"].as_array().cloned().unwrap_or_default();
+            let is_whole = |member: &Value| member["stage"] == "in use" && member["tagged_thousandths"] == 1_000;
+            members.len() == 2 && members.iter().all(is_whole)
+        });
+    }
 }
 
 #[test]
@@ -268,7 +289,7 @@ fn evaluations(federation: &Federation, by: &str) -> u64 {
 }
 
 #[test]
-fn a_node_leaves_for_good_and_its_questions_are_answered_by_nobody() {
+fn a_node_leaves_and_is_answered_by_nobody_until_it_comes_back() {
     let setting = Setting::new();
     let mut federation = setting.prepare(3);
     ["gateway", "cbp", "hsi", "acme"].iter().for_each(|name| federation.run(name));
@@ -298,6 +319,23 @@ fn a_node_leaves_for_good_and_its_questions_are_answered_by_nobody() {
     assert_eq!(told["reason"], "epoch_differs", "{answer}");
     assert_eq!(answer["subjects_matched"], 0);
     whole(&federation.ask("hsi", QUESTION, &[]));
+
+    // It comes back as a new one, and its log goes on.
+    federation.kill("acme");
+    for kept in ["epochs", "tags"] {
+        fs::remove_dir_all(federation.path().join("acme").join(kept)).unwrap();
+    }
+    federation.configure("acme", |text| text.replace("epoch = 1\n", "epoch = 3\n"));
+    federation.run("acme");
+    for agency in ["hsi", "cbp"] {
+        operate(&federation, agency, &["member", "add", "acme"]);
+    }
+    wait_until("all use the new epoch", || {
+        ["cbp", "hsi", "acme"].iter().all(|agency| in_use(&federation, agency) == 3)
+    });
+    assert_eq!(federation.ask("acme", &of_acme, &[])["subjects_matched"], PHONES / 2);
+    let audit = federation.audit("acme");
+    assert!(federation.output(&["audit", "verify", audit.to_str().unwrap()]).status.success());
 }
 
 #[test]

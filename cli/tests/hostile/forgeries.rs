@@ -376,7 +376,7 @@ async fn messages_between_nodes_are_for_one_reader_of_one_epoch() {
     assert_eq!(deliver("hsi", 1, greeting(other_members)).await, "epoch_other_terms");
     let mut other_epoch = statement.clone();
     other_epoch.epoch += 1;
-    assert_eq!(deliver("hsi", 1, greeting(other_epoch)).await, "epoch_other_terms");
+    assert_eq!(deliver("hsi", 1, greeting(other_epoch)).await, "epoch_not_begun");
     let mut other_agency = statement.clone();
     other_agency.agency = "cbp".to_owned();
     assert_eq!(deliver("hsi", 1, greeting(other_agency)).await, "epoch_wrong_signer");

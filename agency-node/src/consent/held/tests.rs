@@ -23,6 +23,7 @@ fn waiting(releases: u32) -> HeldQuestion {
             dataset: "cbp.crossings".to_owned(),
             subject: "phone".to_owned(),
             looked_up: 1,
+            identifiers: 1,
             minimum_datasets: 2,
             top: 20,
         },

@@ -84,6 +84,7 @@ fn asked(agency: &str, person: &str) -> Asked {
         dataset: "cbp.crossings".to_owned(),
         subject: "phone".to_owned(),
         looked_up: 0,
+        identifiers: 0,
         minimum_datasets: 2,
         top: 20,
     }

@@ -90,14 +90,22 @@ impl DevelopmentCa {
     /// `new_key` the key is replaced first, the certificate after it, each in one step; a process that
     /// looks in between keeps what it has, and a renewal that is cut off in between is done again.
     ///
+    /// A key that somebody else may have is never certified again.
+    ///
     /// # Errors
-    /// Faults of the directory, or a lifetime that is out of range.
+    /// Faults of the directory, a lifetime that is out of range, or a certificate that was revoked for
+    /// its key and is to keep it.
     pub fn renew(
         &self,
         standing: &Standing,
         lifetime: Option<TimeDelta>,
         new_key: bool,
     ) -> Result<Issued, DevelopmentCaError> {
+        let compromised = standing.revoked.is_some_and(|(_, reason)| reason == RevocationReason::KeyCompromise);
+        if compromised && !new_key {
+            let message = format!("somebody else may have the key of {}: renew it with a new key", standing.name);
+            return Err(DevelopmentCaError::Invalid(message));
+        }
         let before = standing.validity.not_after - standing.validity.not_before;
         let lifetime = lifetime.unwrap_or(before - TimeDelta::minutes(BACKDATE_MINUTES));
         let validity = Validity::lasting(self.clock.now(), lifetime);

@@ -120,6 +120,9 @@ fn a_revocation_keeps_its_reason_and_is_not_renewed() {
     assert_eq!(of("gateway").revoked, Some((now(), RevocationReason::KeyCompromise)));
     assert_eq!(of("auditor-ng").revoked, Some((now(), RevocationReason::Unspecified)));
     assert!(standing.iter().all(|one| !one.is_due(later(9))));
+    let same_key = fixture.authority.renew(of("gateway"), None, false).unwrap_err();
+    assert!(matches!(same_key, DevelopmentCaError::Invalid(_)));
+    assert_ne!(fixture.authority.renew(of("gateway"), None, true).unwrap().serial, one.serial);
     let nowhere = fixture.path("nowhere");
     assert!(matches!(DevelopmentCa::open(&nowhere, Clock::manual(now())), Err(DevelopmentCaError::Absent { .. })));
 }
