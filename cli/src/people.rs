@@ -10,6 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 
+/// Where the people's file is if nobody says otherwise.
+const PEOPLE: &str = "demo/people.toml";
+/// The variable that says otherwise.
+const PEOPLE_VARIABLE: &str = "SALLYPORT_PEOPLE";
+
 /// People of one or more agencies, as the command line knows them.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,11 +59,6 @@ pub(crate) struct Feed {
     pub(crate) node: String,
     pub(crate) tls: TlsFiles,
 }
-
-/// Where the people's file is if nobody says otherwise.
-const PEOPLE: &str = "demo/people.toml";
-/// The variable that says otherwise.
-const PEOPLE_VARIABLE: &str = "SALLYPORT_PEOPLE";
 
 /// How a command says who asks.
 #[derive(clap::Args)]
