@@ -14,7 +14,7 @@ use std::{
 use sallyport_trust::{
     error::{Kind, Refusal},
     policy::attribute,
-    question::{Indicator, OpenedIndicator, OpenedQuestion, QuestionId},
+    question::{Indicator, OpenedIndicator, OpenedQuestion, QuestionId, Window, words},
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,9 @@ pub(crate) struct Contribution {
     pub(crate) reason: String,
     /// What sort of score it is.
     pub(crate) nature: String,
+    /// Which of the subject's rows took part, in words.
+    #[serde(default)]
+    pub(crate) rows: String,
     /// Absent until the account has come.
     pub(crate) released: Option<Released>,
 }
@@ -89,6 +92,7 @@ impl Contribution {
             case_number: line(&header.case_number),
             reason: line(&header.reason),
             nature: nature(indicator, related, header.is_lookup()),
+            rows: rows(indicator, header.window),
             released: None,
         })
     }
@@ -115,6 +119,15 @@ fn nature(indicator: &Indicator, related: bool, looked_up: bool) -> String {
     let how = if related { " in relation to other events" } else { "" };
     let whom = if looked_up { "a subject looked up" } else { "a subject ranked among all" };
     format!("match score of {whom}, by {}{how}", indicator.measure.name())
+}
+
+/// With the subject and the data set this says which rows they are.
+fn rows(indicator: &Indicator, window: Window) -> String {
+    let (filter, window) = (words::filter(&indicator.filter), words::window(window.and(indicator.window)));
+    match indicator.identifier.as_str() {
+        "" => format!("{filter}, {window}"),
+        identifier => format!("{filter}, {window}, by its identifier {identifier}"),
+    }
 }
 
 /// Contributions that are awaited, and where they are kept.
@@ -231,6 +244,7 @@ pub(crate) mod tests {
             case_number: "C-1".to_owned(),
             reason: "a \"seizure\"\nat Laredo".to_owned(),
             nature: "match score of a subject ranked among all, by presence".to_owned(),
+            rows: "all rows, at any time".to_owned(),
             released: None,
         }
     }

@@ -78,6 +78,7 @@ impl Books {
             case_number: contribution.case_number.clone(),
             reason: contribution.reason.clone(),
             nature: contribution.nature.clone(),
+            rows: contribution.rows.clone(),
         };
         let written = self
             .disclosures

@@ -52,6 +52,9 @@ pub(crate) struct Disclosure {
     pub(crate) reason: String,
     /// What sort of score it is.
     pub(crate) nature: String,
+    /// Which of the subject's rows took part, in words.
+    #[serde(default)]
+    pub(crate) rows: String,
 }
 
 /// Where disclosures were written, for the audit log.

@@ -53,6 +53,7 @@ fn to_json(told: &DisclosuresResponse) -> Value {
             "reason": disclosure.reason,
             "dataset": disclosure.dataset,
             "nature": disclosure.nature,
+            "rows": disclosure.rows,
             "question_id": disclosure.question_id,
         })
     });
@@ -73,10 +74,14 @@ fn print(told: &DisclosuresResponse) {
             disclosure.reason.clone(),
             disclosure.dataset.clone(),
             disclosure.nature.clone(),
+            disclosure.rows.clone(),
             disclosure.question_id.chars().take(12).collect(),
         ]
     });
-    print_table(&["when", "to whom", "purpose", "case", "reason", "data set", "what", "question"], rows.collect());
+    print_table(
+        &["when", "to whom", "purpose", "case", "reason", "data set", "what", "of which rows", "question"],
+        rows.collect(),
+    );
     if told.more > 0 {
         println!("{} older ones are not shown.", told.more);
     }

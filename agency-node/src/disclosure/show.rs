@@ -93,6 +93,7 @@ impl From<Disclosure> for Wire {
             case_number: disclosure.case_number,
             reason: disclosure.reason,
             nature: disclosure.nature,
+            rows: disclosure.rows,
         }
     }
 }

@@ -26,6 +26,7 @@ fn disclosure(at_ms: i64, asker: &str) -> Disclosure {
         case_number: "C-1".to_owned(),
         reason: "a seizure at Laredo".to_owned(),
         nature: "match score".to_owned(),
+        rows: "all rows, at any time".to_owned(),
     }
 }
 

@@ -180,6 +180,7 @@ fn a_subject_is_left_out_after_its_scores_and_its_owner_can_say_who_had_them() {
         has(entry, "case_number", case);
         has(entry, "dataset", "cbp.crossings");
         has(entry, "nature", nature);
+        has(entry, "rows", "all rows, at any time");
     }
     has(&told[1], "reason", "a seizure at Laredo");
     has(&told[1], "question_id", answer["question_id"].as_str().unwrap());
