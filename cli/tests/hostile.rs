@@ -20,6 +20,8 @@ mod dependencies;
 mod entries;
 #[path = "hostile/forgeries.rs"]
 mod forgeries;
+#[path = "hostile/pipes.rs"]
+mod pipes;
 #[path = "hostile/policies.rs"]
 mod policies;
 #[path = "hostile/privacy.rs"]
