@@ -232,6 +232,6 @@ async fn clear(who: &As, request: ClearSubjectRequest) -> Result<(), Failure> {
 }
 
 /// A moment as scripts read it.
-fn at(at_ms: i64) -> String {
+pub(crate) fn at(at_ms: i64) -> String {
     DateTime::from_timestamp_millis(at_ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -2,14 +2,14 @@
 
 use std::{fs, path::PathBuf};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::Utc;
 use sallyport_lead::period::Period;
 use sallyport_proto::node::v1::{
     ArmWatchRequest, DisarmWatchRequest, RenewWatchRequest, StandingPattern, Watch, arm_watch_request::What,
 };
 use serde_json::json;
 
-use crate::{answer::print_table, desk::Desk, failure::Failure, people::As, terminal};
+use crate::{answer::print_table, desk::Desk, failure::Failure, lead::at, people::As, terminal};
 
 /// Arguments of `sallyport watch`.
 #[derive(clap::Args)]
@@ -147,11 +147,7 @@ fn show(watch: &Watch, as_json: bool) {
     let name = terminal::line(&watch.name);
     match watch.state.as_str() {
         "armed" => {
-            println!(
-                "`{name}` stands until {} on behalf of {}.",
-                moment(watch.until_ms),
-                terminal::line(&watch.person)
-            );
+            println!("`{name}` stands until {} on behalf of {}.", at(watch.until_ms), terminal::line(&watch.person));
             println!("It asks whenever there is something new; `sallyport lead list` shows what came of it.");
         }
         state => println!("`{name}` is {}.", terminal::line(state)),
@@ -173,9 +169,9 @@ fn list(watches: &[Watch], as_json: bool) {
             watch.state.clone(),
             if watch.pattern.is_empty() { "a question".to_owned() } else { watch.pattern.clone() },
             watch.datasets.join(" "),
-            moment(watch.until_ms),
+            at(watch.until_ms),
             watch.asked.to_string(),
-            if watch.asked == 0 { "-".to_owned() } else { format!("{} {}", moment(watch.asked_ms), watch.ended) },
+            if watch.asked == 0 { "-".to_owned() } else { format!("{} {}", at(watch.asked_ms), watch.ended) },
             watch.leads.to_string(),
             watch.not_own.to_string(),
         ]
@@ -192,18 +188,14 @@ fn told(watch: &Watch) -> serde_json::Value {
         "person": watch.person,
         "purpose": watch.purpose,
         "case_number": watch.case_number,
-        "until": moment(watch.until_ms),
+        "until": at(watch.until_ms),
         "datasets": watch.datasets,
         "asked": watch.asked,
         "ended": watch.ended,
         "leads": watch.leads,
         "not_own": watch.not_own,
         "history": watch.history.iter().map(|event| json!({
-            "at": moment(event.at_ms), "by": event.by, "what": event.what, "reason": event.reason,
+            "at": at(event.at_ms), "by": event.by, "what": event.what, "reason": event.reason,
         })).collect::<Vec<_>>(),
     })
-}
-
-fn moment(ms: i64) -> String {
-    DateTime::from_timestamp_millis(ms).map_or_else(String::new, |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
 }

@@ -17,6 +17,7 @@ use crate::{
     lookup::canonical,
     node::Node,
     resolve::hidden,
+    settle::blocking,
 };
 
 /// Leads in one list, at most; the most urgent stand in it.
@@ -106,7 +107,7 @@ pub(crate) async fn act(node: &Arc<Node>, peer: SpiffeId, id: String, what: What
         let permit = node.guard.authorise(&mut trail, &request)?;
         trail.tell(what.name());
         let (acting, now_ms) = (node.clone(), node.clock.now_ms());
-        let lead = blocking(move || acting.leads.act(&id, by, what, now_ms)).await?;
+        let lead = blocking(move || acting.leads.act(&id, by, what, now_ms)).await??;
         Ok(seen(node, lead, &permit))
     }
     .await;
@@ -141,7 +142,7 @@ pub(crate) async fn raise(
             at_ms: now_ms,
         };
         let raising = node.clone();
-        let raised = blocking(move || raising.leads.raise(raised)).await?;
+        let raised = blocking(move || raising.leads.raise(raised)).await??;
         trail.tell(match &raised {
             RaisedAs::New(_) => "raised",
             RaisedAs::Known(_) => "known",
@@ -163,7 +164,7 @@ pub(crate) async fn clear(node: &Arc<Node>, peer: SpiffeId, clearing: Clearing) 
         let _permit = node.guard.authorise(&mut trail, &request(node, &person, Action::Pursue, None))?;
         trail.tell("cleared");
         let (by, acting, now_ms) = (actor(&peer, &person), node.clone(), node.clock.now_ms());
-        blocking(move || acting.leads.clear(&by, clearing, now_ms)).await
+        blocking(move || acting.leads.clear(&by, clearing, now_ms)).await?
     }
     .await;
     trail.complete(worked.as_ref().err()).await?;
@@ -186,7 +187,8 @@ fn about(peer: &SpiffeId, action: Action, lead: &Result<Lead, Refusal>) -> Act {
     }
 }
 
-fn request(node: &Node, person: &Asker, action: Action, pattern: Option<&str>) -> Request {
+/// What the policy decides about: leads, and the watches that raise them.
+pub(crate) fn request(node: &Node, person: &Asker, action: Action, pattern: Option<&str>) -> Request {
     let mut resource = Attributes::new().with(attribute::KIND, kind::LEAD).with(attribute::OWNER, node.agency.clone());
     if let Some(pattern) = pattern {
         let unversioned = pattern.split_once('@').map_or(pattern, |(name, _)| name);
@@ -197,11 +199,15 @@ fn request(node: &Node, person: &Asker, action: Action, pattern: Option<&str>) -
 }
 
 fn actor(peer: &SpiffeId, person: &Asker) -> Actor {
-    let name = match &peer.role {
+    Actor { name: name_of(peer), role: person.get(attribute::ROLE).cloned().unwrap_or_default() }
+}
+
+/// Somebody by their name among the agency's people.
+pub(crate) fn name_of(peer: &SpiffeId) -> String {
+    match &peer.role {
         Role::User { name, .. } => name.clone(),
         _ => peer.to_string(),
-    };
-    Actor { name, role: person.get(attribute::ROLE).cloned().unwrap_or_default() }
+    }
 }
 
 fn seen(node: &Node, lead: Lead, permit: &Permit) -> Seen {
@@ -210,8 +216,4 @@ fn seen(node: &Node, lead: Lead, permit: &Permit) -> Seen {
         Some(mask(kind, &subject, hidden(permit)))
     });
     Seen { subject: shown.unwrap_or_default(), now_ms: node.clock.now_ms(), lead }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Refusal::internal("background_work_failed", &error))?
 }

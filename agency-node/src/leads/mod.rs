@@ -45,7 +45,7 @@ use crate::{
 };
 
 pub(crate) use clocks::keep_time;
-pub(crate) use desk::{act, clear, list, raise, show};
+pub(crate) use desk::{act, clear, list, name_of, raise, request, show};
 pub(crate) use recent::{Matched, RecentAnswers};
 pub use settings::LeadSettings;
 pub(crate) use wire::{acted, clearing, told};

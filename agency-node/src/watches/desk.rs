@@ -5,13 +5,17 @@ use std::sync::Arc;
 use sallyport_trust::{
     error::Refusal,
     guard::{Act, Trail},
-    identity::{Role, SpiffeId},
-    policy::{Action, Attributes, Context, Request, attribute, kind},
+    identity::SpiffeId,
+    policy::{Action, Context, Request},
     question::Asker,
 };
 
 use super::watch::{Standing, Watch};
-use crate::{node::Node, settle};
+use crate::{
+    leads::{self, name_of},
+    node::Node,
+    settle,
+};
 
 /// A watch that a person arms.
 pub(crate) struct Wanted {
@@ -109,18 +113,7 @@ fn readable(node: &Node, trail: &mut Trail, person: &Asker) -> Result<Vec<Watch>
 
 fn request(node: &Node, person: &Asker, action: Action, watch: &Watch) -> Request {
     let now_ms = node.clock.now_ms();
-    let mut resource = Attributes::new().with(attribute::KIND, kind::LEAD).with(attribute::OWNER, node.agency.clone());
-    if let Some(pattern) = watch.what.pattern() {
-        resource = resource.with(attribute::PATTERN, pattern);
-    }
     let (purpose, case_number) = watch.what.context(now_ms);
     let context = Context { purpose, case_number, reason: watch.reason.clone(), at_ms: now_ms, ..Context::default() };
-    Request { subject: person.clone().into_iter().collect(), resource, action, context }
-}
-
-fn name_of(peer: &SpiffeId) -> String {
-    match &peer.role {
-        Role::User { name, .. } => name.clone(),
-        _ => peer.to_string(),
-    }
+    Request { context, ..leads::request(node, person, action, watch.what.pattern().as_deref()) }
 }
