@@ -1,11 +1,12 @@
 //! `[tracks]` in the node's configuration: which corridors tracks are measured against, and who hears of it.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use sallyport_track::Corridors;
+use sallyport_track::{Corridors, FILE_BYTES_MAX};
 use serde::Deserialize;
 
 use crate::dataset::Sensitivity;
@@ -48,12 +49,36 @@ impl TrackSettings {
         for entry in fs::read_dir(&self.corridors).map_err(|error| at(&self.corridors, &error))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "geojson") {
-                let text = fs::read_to_string(&path).map_err(|error| at(&path, &error))?;
+                let text = bounded(&path).map_err(|error| at(&path, &error))?;
                 files.push((path.display().to_string(), text));
             }
         }
         files.sort();
         let texts = files.iter().map(|(file, text)| (file.as_str(), text.as_str()));
         Corridors::load(texts).map_err(io::Error::other)
+    }
+}
+
+/// The text of a file, and no more of it than shows that it is too large.
+fn bounded(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_corridor_file_without_end_is_refused_and_not_read_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        symlink("/dev/zero", directory.path().join("zero.geojson")).unwrap();
+        let mut settings: TrackSettings = toml::from_str("corridors = \".\"").unwrap();
+        settings.anchor(directory.path());
+        let refused = settings.read().unwrap_err().to_string();
+        assert!(refused.contains("larger than 2 MiB"), "{refused}");
     }
 }

@@ -12,8 +12,8 @@ use super::{
     moment::{duration_ms, moment_ms},
 };
 
-/// Size of a file, in bytes.
-const FILE_BYTES_MAX: usize = 2 << 20;
+/// Size of a corridor's file at most, in bytes.
+pub const FILE_BYTES_MAX: usize = 2 << 20;
 const ZONES_MAX: usize = 500;
 const EXCEPTIONS_MAX: usize = 32;
 const NAME_MAX: usize = 64;

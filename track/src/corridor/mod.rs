@@ -14,6 +14,7 @@ pub(crate) mod words;
 use serde::{Deserialize, Serialize};
 
 pub use error::CorridorError;
+pub use file::FILE_BYTES_MAX;
 pub use findings::Finding;
 pub use set::{CORRIDORS_MAX, Corridors};
 pub use words::Fact;
