@@ -2,13 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use sallyport_node::corridor_text;
 use sallyport_track::{Corridor, CorridorError, Corridors, corridor::Finding, picture};
 use serde_json::{Value, json};
 
 use crate::{answer::print_table, failure::Failure, terminal};
-
-/// More than any corridor may have; the crate that reads them has its own limit.
-const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// Arguments of `sallyport corridor`.
 #[derive(clap::Args)]
@@ -107,12 +105,7 @@ fn object(path: &Path, corridor: &Corridor) -> Value {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    let unreadable = |what: String| Failure::input("file_unreadable", format!("{}: {what}", path.display()));
-    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(unreadable(format!("larger than {} MiB", FILE_BYTES_MAX >> 20)));
-    }
-    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
+    corridor_text(path).map_err(|error| Failure::input("file_unreadable", format!("{}: {error}", path.display())))
 }
 
 fn refused(path: &Path, error: &CorridorError) -> Failure {
@@ -139,5 +132,11 @@ mod tests {
         assert!(twice.contains("validity_overlaps"), "{twice}");
         let drawn_twice = format!("{:?}", check_of(&[&own, &own], Some(out)).unwrap_err());
         assert!(drawn_twice.contains("one_corridor_only"), "{drawn_twice}");
+    }
+
+    #[test]
+    fn a_file_without_end_is_too_large() {
+        let endless = format!("{:?}", check_of(&[Path::new("/dev/zero")], None).unwrap_err());
+        assert!(endless.contains("file_too_large"), "{endless}");
     }
 }

@@ -20,7 +20,7 @@ use sallyport_track::{Corridors, Tracker};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use follow::follow;
-pub use settings::TrackSettings;
+pub use settings::{TrackSettings, corridor_text};
 
 use crate::{dataset::Dataset, disk};
 use events::Events;
