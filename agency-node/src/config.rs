@@ -173,6 +173,14 @@ pub enum ConfigError {
     /// Tracks need positions.
     #[error("[tracks] measures the positions of feeds: add a [[feed]], or leave it out")]
     TracksWithoutFeed,
+    /// A data set of a feed needs the feed.
+    #[error("data set {dataset} is of the feed {feed}, which no [[feed]] of this node names")]
+    FeedUnknown {
+        /// The data set.
+        dataset: String,
+        /// What it names.
+        feed: String,
+    },
     /// What is said of leads cannot be.
     #[error("[leads] {0}")]
     Leads(&'static str),
@@ -234,6 +242,12 @@ impl Config {
         budget::validate(&self.budget, self.disclosures.keep).map_err(ConfigError::Budget)?;
         self.leads.validate().map_err(ConfigError::Leads)?;
         feed::validate(&self.agency, &self.feed)?;
+        for dataset in &self.dataset {
+            let unknown = dataset.feed.as_ref().filter(|&name| self.feed.iter().all(|feed| feed.name != *name));
+            if let Some(feed) = unknown {
+                return Err(ConfigError::FeedUnknown { dataset: dataset.name.clone(), feed: feed.clone() });
+            }
+        }
         if self.tracks.is_some() && self.feed.is_empty() {
             return Err(ConfigError::TracksWithoutFeed);
         }
@@ -241,5 +255,37 @@ impl Config {
             return Err(ConfigError::AuditorTwice(twice.to_owned()));
         }
         Ok(crate::dataset::validate(&self.agency, &self.dataset)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(feeds: &str, datasets: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("acme.toml");
+        let text = format!(
+            "agency = \"acme\"\nlisten = \"x\"\ngateway = \"x\"\nstate = \"s\"\npolicies = \"p\"\n\
+             [federation]\nepoch = 1\nmembers = [\"acme\", \"cbp\"]\n\
+             [tls]\ncertificate = \"c\"\nkey = \"k\"\nauthorities = \"a\"\n{feeds}{datasets}"
+        );
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path)
+    }
+
+    #[test]
+    fn what_is_made_of_positions_needs_the_feed_that_they_come_from() {
+        let feed = |name: &str| format!("[[feed]]\nname = \"{name}\"\npartner = \"acme\"\ndevices = [\"A-*\"]\n");
+        let dataset = "[[dataset]]\nname = \"acme.places\"\nfeed = \"acme.positions\"\nsensitivity = \"official\"\n\
+             [[dataset.identifier]]\nname = \"truck\"\ncolumn = \"device\"\ntype = \"device\"\n";
+        read(&feed("acme.positions"), dataset).unwrap();
+        for feeds in [String::new(), feed("acme.yard")] {
+            let told = read(&feeds, dataset).unwrap_err().to_string();
+            assert!(told.contains("acme.places") && told.contains("acme.positions"), "{told}");
+        }
+        let tracks = "[tracks]\ncorridors = \"c\"\n";
+        assert!(matches!(read("", tracks), Err(ConfigError::TracksWithoutFeed)));
+        read(&feed("acme.positions"), tracks).unwrap();
     }
 }

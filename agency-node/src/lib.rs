@@ -56,6 +56,6 @@ pub use feed::{FeedSettings, FeedSettingsError};
 pub use leads::LeadSettings;
 pub use run::{RunError, run};
 pub use sallyport_lead::period::{NoPeriod, Period};
-pub use tracks::{TrackSettings, corridor_text};
+pub use tracks::{TrackSettings, track_point};
 
 pub(crate) use sallyport_lead::period;

@@ -22,7 +22,7 @@ use sallyport_trust::{
     serve::{ServeError, Services, serve},
     witnessing::{self, Witness},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -114,12 +114,61 @@ pub async fn run(
     listening: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
+    let Opened { node, identity, witnesses, tracks, policy_watch } = open(&config, clock).await?;
+    let listener = TcpListener::bind(&config.listen)
+        .await
+        .map_err(|source| RunError::Listen { address: config.listen.clone(), source })?;
+    if let Ok(address) = listener.local_addr() {
+        listening(address);
+    }
+    let collecting = witnessing::collect(&node.witness, witnesses);
+    let duties = Duties::begin(&node);
+    let (mut services, ending) = (services(&node, &identity, &config), CancellationToken::new());
+    let measuring = take_feeds(&node, &config, tracks, &mut services, &ending)?;
+    // Streams of positions go on for as long as their senders like: they are told that the node ends.
+    let shutdown = async move {
+        shutdown.await;
+        ending.cancel();
+    };
+    let connections = Connections::new(&config.limits);
+    let watch = life::Watch::begin(node.clone(), identity.clone(), connections.clone(), &config.certificates)
+        .map_err(RunError::Signals)?;
+    let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
+    watch.end().await;
+    policy_watch.end().await;
+    duties.end();
+    if let Some(measuring) = measuring
+        && let Err(error) = measuring.await
+    {
+        tracing::error!(%error, "the measuring of tracks ended by itself");
+    }
+    let closed = node.guard.close().await;
+    collecting.end().await;
+    closed?;
+    served?;
+    Ok(())
+}
+
+/// What a node runs with.
+struct Opened {
+    node: Arc<Node>,
+    identity: Arc<Identity>,
+    witnesses: ThroughGateway,
+    tracks: Option<FollowedTracks>,
+    policy_watch: policy_life::Watch,
+}
+
+/// Tracks, and how many days their events are kept.
+type FollowedTracks = (Tracks, u32);
+
+/// Opens everything that the node keeps: who it is, what it may, what it has.
+async fn open(config: &Config, clock: Clock) -> Result<Opened, RunError> {
     let identity = Identity::load(&config.tls, clock.clone())?;
     if identity.id().role != (Role::Node { agency: config.agency.clone() }) {
         return Err(RunError::WrongRole(identity.id().clone(), config.agency.clone()));
     }
     let federation = &identity.id().federation;
-    let audit = AuditLog::open(&audit_log(&config), &format!("{federation}/{}", config.agency), clock.clone())?;
+    let audit = AuditLog::open(&audit_log(config), &format!("{federation}/{}", config.agency), clock.clone())?;
     let record = config.state.join("policy.json");
     let source = PolicySource::configured(&config.policies, &config.policy, &config.agency, record, identity.clone());
     let (policy, first) = policy_life::open(source, &audit, identity.id()).await.map_err(|error| match error {
@@ -135,28 +184,68 @@ pub async fn run(
     let policy_watch =
         policy_life::Watch::begin((policy.clone(), first), audit.clone(), identity.id().clone(), &config.policy)
             .map_err(RunError::Signals)?;
-    let Opened { node, witnesses, tracks } =
-        open(&config, &identity, Guard::new(policy, audit, clock), witness, epochs)?;
-    let node = Arc::new(node);
-    let listener = TcpListener::bind(&config.listen)
-        .await
-        .map_err(|source| RunError::Listen { address: config.listen.clone(), source })?;
-    if let Ok(address) = listener.local_addr() {
-        listening(address);
+    let guard = Guard::new(policy, audit, clock);
+    let (state, tracks) = open_state(config, epochs, guard.clock().now_ms())?;
+    let gateway_id = SpiffeId { federation: federation.clone(), role: Role::Gateway };
+    let channel = PeerChannel::new(&identity, &config.gateway, &gateway_id, &config.connect)?;
+    let gateway_witness = WitnessClient::new(channel.clone()).max_decoding_message_size(config.limits.message_bytes);
+    let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
+    let witnesses = ThroughGateway { witness: gateway_witness, relay: gateway.clone() };
+    let node = Arc::new(Node::new(config.clone(), identity.clone(), guard, witness, gateway, state));
+    Ok(Opened { node, identity, witnesses, tracks, policy_watch })
+}
+
+/// Opens data sets, books, patterns, leads and watches.
+fn open_state(config: &Config, epochs: Epochs, now_ms: i64) -> Result<(State, Option<FollowedTracks>), RunError> {
+    let leads = Leads::open(config)?;
+    let mut datasets = config.dataset.clone();
+    datasets.extend(config.leads.outcomes.then(|| leads.outcomes_dataset(&config.agency, &config.dataset)).flatten());
+    let tracks = config.tracks.as_ref().map(|settings| Ok((Tracks::open(&config.state, settings)?, settings)));
+    let tracks = tracks.transpose().map_err(RunError::Tracks)?;
+    datasets.extend(
+        tracks.as_ref().and_then(|(tracks, settings)| tracks.dataset(&config.agency, settings, &config.dataset)),
+    );
+    let state = State {
+        epochs,
+        books: Books::open(config, now_ms)?,
+        holdings: Holdings::open(&config.state, datasets)?,
+        patterns: PatternStore::open(config.state.join("patterns"), &config.agency)?,
+        releases: ReleaseQueue::open(&config.state)?,
+        kept: KeptQuestions::open(&config.state)?,
+        leads,
+        watches: Watches::open(&config.state)?,
+    };
+    Ok((state, tracks.map(|(tracks, settings)| (tracks, settings.retention_days))))
+}
+
+/// What a node does by itself; whatever is under way at its end goes on at its next start.
+struct Duties([JoinHandle<()>; 4]);
+
+impl Duties {
+    fn begin(node: &Arc<Node>) -> Self {
+        Self([
+            tokio::spawn(settle(node.clone())),
+            tokio::spawn(keep_house(node.clone())),
+            tokio::spawn(keep_time(node.clone())),
+            tokio::spawn(keep_watch(node.clone())),
+        ])
     }
-    let collecting = witnessing::collect(&node.witness, witnesses);
-    let settling = tokio::spawn(settle(node.clone()));
-    let housekeeping = tokio::spawn(keep_house(node.clone()));
-    let timekeeping = tokio::spawn(keep_time(node.clone()));
-    let watching = tokio::spawn(keep_watch(node.clone()));
+
+    fn end(self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// What other parties and the agency's own people call.
+fn services(node: &Arc<Node>, identity: &Identity, config: &Config) -> Services {
     let message_bytes = config.limits.message_bytes;
     let contribution =
         ContributionServer::new(ContributionService(node.clone())).max_decoding_message_size(message_bytes);
     let desk = DeskServer::new(DeskService(node.clone())).max_decoding_message_size(message_bytes);
     let federation = &identity.id().federation;
     let auditing =
-        Auditing::new(node.guard.clone(), &audit_log(&config), federation, &config.agency, config.auditor.clone());
-    let mut services = Services {
+        Auditing::new(node.guard.clone(), &audit_log(config), federation, &config.agency, config.auditor.clone());
+    Services {
         routes: tonic::service::Routes::new(contribution)
             .add_service(desk)
             .add_service(AuditService::server(auditing, message_bytes))
@@ -170,88 +259,29 @@ pub async fn run(
         .map(str::to_owned)
         .into(),
         file_descriptor_set: FILE_DESCRIPTOR_SET,
-    };
-    let (ending, mut measuring) = (CancellationToken::new(), None);
-    if !config.feed.is_empty() {
-        let store = Store::open(&positions::directory(&config.state), config.positions.clone(), node.clock.clone())?;
-        let store = Arc::new(store);
-        let feeds = Feeds::new(&config.agency, &config.feed, node.guard.clone(), store.clone(), ending.clone());
-        let feed = FeedServer::new(FeedService(Arc::new(feeds))).max_decoding_message_size(message_bytes);
-        services.routes = services.routes.add_service(feed);
-        services.names.push("sallyport.feed.v1.Feed".to_owned());
-        measuring = tracks.map(|(tracks, retention_days)| {
-            tokio::spawn(tracks::follow(tracks, store, retention_days, node.clock.clone(), ending.clone()))
-        });
     }
-    // Streams of positions go on for as long as their senders like: they are told that the node ends.
-    let shutdown = async move {
-        shutdown.await;
-        ending.cancel();
-    };
-    let connections = Connections::new(&config.limits);
-    let watch = life::Watch::begin(node.clone(), identity.clone(), connections.clone(), &config.certificates)
-        .map_err(RunError::Signals)?;
-    let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
-    settling.abort();
-    watch.end().await;
-    policy_watch.end().await;
-    housekeeping.abort();
-    timekeeping.abort();
-    watching.abort();
-    if let Some(measuring) = measuring
-        && let Err(error) = measuring.await
-    {
-        tracing::error!(%error, "the measuring of tracks ended by itself");
-    }
-    let closed = node.guard.close().await;
-    collecting.end().await;
-    closed?;
-    served?;
-    Ok(())
 }
 
-fn open(
+/// Adds what partners call, where the node has feeds, and measures their tracks; gives the task that does.
+fn take_feeds(
+    node: &Node,
     config: &Config,
-    identity: &Arc<Identity>,
-    guard: Guard,
-    witness: Arc<Witness>,
-    epochs: Epochs,
-) -> Result<Opened, RunError> {
-    let federation = identity.id().federation.clone();
-    let leads = Leads::open(config)?;
-    let mut datasets = config.dataset.clone();
-    datasets.extend(config.leads.outcomes.then(|| leads.outcomes_dataset(&config.agency, &config.dataset)).flatten());
-    let tracks = config.tracks.as_ref().map(|settings| Ok((Tracks::open(&config.state, settings)?, settings)));
-    let tracks = tracks.transpose().map_err(RunError::Tracks)?;
-    datasets.extend(
-        tracks.as_ref().and_then(|(tracks, settings)| tracks.dataset(&config.agency, settings, &config.dataset)),
-    );
-    let state = State {
-        epochs,
-        books: Books::open(config, guard.clock().now_ms())?,
-        holdings: Holdings::open(&config.state, datasets)?,
-        patterns: PatternStore::open(config.state.join("patterns"), &config.agency)?,
-        releases: ReleaseQueue::open(&config.state)?,
-        kept: KeptQuestions::open(&config.state)?,
-        leads,
-        watches: Watches::open(&config.state)?,
-    };
-    let gateway_id = SpiffeId { federation, role: Role::Gateway };
-    let channel = PeerChannel::new(identity, &config.gateway, &gateway_id, &config.connect)?;
-    let gateway_witness = WitnessClient::new(channel.clone()).max_decoding_message_size(config.limits.message_bytes);
-    let gateway = FederationClient::new(channel).max_decoding_message_size(config.limits.message_bytes);
-    let witnesses = ThroughGateway { witness: gateway_witness, relay: gateway.clone() };
-    let node = Node::new(config.clone(), identity.clone(), guard, witness, gateway, state);
-    let tracks = tracks.map(|(tracks, settings)| (tracks, settings.retention_days));
-    Ok(Opened { node, witnesses, tracks })
-}
-
-/// What a node runs with.
-struct Opened {
-    node: Node,
-    witnesses: ThroughGateway,
-    /// Tracks, and how many days their events are kept.
-    tracks: Option<(Tracks, u32)>,
+    tracks: Option<FollowedTracks>,
+    services: &mut Services,
+    ending: &CancellationToken,
+) -> Result<Option<JoinHandle<()>>, RunError> {
+    if config.feed.is_empty() {
+        return Ok(None);
+    }
+    let store = Store::open(&positions::directory(&config.state), config.positions.clone(), node.clock.clone())?;
+    let store = Arc::new(store);
+    let feeds = Feeds::new(&config.agency, &config.feed, node.guard.clone(), store.clone(), ending.clone());
+    let feed = FeedServer::new(FeedService(Arc::new(feeds))).max_decoding_message_size(config.limits.message_bytes);
+    services.routes = std::mem::take(&mut services.routes).add_service(feed);
+    services.names.push("sallyport.feed.v1.Feed".to_owned());
+    Ok(tracks.map(|(tracks, retention_days)| {
+        tokio::spawn(tracks::follow(tracks, store, retention_days, node.clock.clone(), ending.clone()))
+    }))
 }
 
 fn audit_log(config: &Config) -> PathBuf {

@@ -188,6 +188,11 @@ impl Federation {
         Desk::of(&As::new(person, &self.directory.join("people.toml")).person()?)
     }
 
+    /// A partner's system, with the node that it sends to.
+    pub(crate) fn feed(&self, partner: &str) -> Result<Feed, Failure> {
+        As::new(partner, &self.directory.join("people.toml")).feed()
+    }
+
     /// Waits until every node can be asked everything, telling how far they are.
     pub(crate) async fn settled(
         &self,

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::{answer::print_table, ask::lookup::Identifiers, desk::Desk, failure::Failure, people::As, terminal};
 use outcome::OutcomeArguments;
+pub(crate) use words::{json as to_json, print, standing};
 
 /// Arguments of `sallyport lead`.
 #[derive(clap::Args)]

@@ -10,6 +10,7 @@ use sallyport_lead::{
     playbook::{PLAYBOOK_BYTES_MAX, Playbook, Playbooks, Problem},
     qe,
 };
+use sallyport_trust::operator_file::read_text;
 use serde_json::{Value, json};
 
 use crate::{failure::Failure, terminal};
@@ -106,11 +107,8 @@ fn files(directory: &Path) -> Result<Vec<(String, String)>, Failure> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     paths.sort();
     let read = paths.iter().map(|path| {
-        let bytes = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
-        if bytes > PLAYBOOK_BYTES_MAX as u64 {
-            return Err(Failure::input("playbooks_unreadable", format!("{} is too large", path.display())));
-        }
-        let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        // What is too large comes too large, and the check says so.
+        let text = read_text(path, PLAYBOOK_BYTES_MAX as u64).map_err(|error| unreadable(path, &error))?;
         Ok((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text))
     });
     read.collect()

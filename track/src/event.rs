@@ -75,6 +75,13 @@ pub struct TrackEvent {
     pub strength: f64,
 }
 
+impl TrackEvent {
+    /// Whether it turned out not to have been.
+    pub fn is_withdrawn(&self) -> bool {
+        self.ended_ms == Some(self.began_ms) && self.strength == 0.0 && self.kind != Kind::Arrived
+    }
+}
+
 /// `t / (t + L)`.
 pub(crate) fn against_limit(lasted_ms: i64, limit_ms: i64) -> f64 {
     saturating(lasted_ms as f64, limit_ms as f64)

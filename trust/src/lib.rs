@@ -10,6 +10,7 @@ pub mod guard;
 pub mod identity;
 pub mod life;
 pub mod observe;
+pub mod operator_file;
 pub mod policy;
 pub mod policy_life;
 pub mod question;

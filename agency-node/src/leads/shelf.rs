@@ -3,8 +3,7 @@
 //! it raises nothing, and does everything else.
 
 use std::{
-    fs,
-    io::{self, Read},
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -15,7 +14,10 @@ use sallyport_lead::{
     people::People,
     playbook::{PLAYBOOK_BYTES_MAX, PLAYBOOKS_MAX, Playbooks, Problem},
 };
-use sallyport_trust::error::{Kind, Refusal};
+use sallyport_trust::{
+    error::{Kind, Refusal},
+    operator_file::read_text,
+};
 
 /// Name, length and moment of the last change of every file.
 type Stamps = Vec<(PathBuf, u64, SystemTime)>;
@@ -32,10 +34,10 @@ impl Shelf {
     /// Reads the playbooks; an agency without the directory has none.
     ///
     /// # Errors
-    /// When a file cannot be read.
+    /// When the directory cannot be read.
     pub(super) fn open(directory: PathBuf, people: People) -> io::Result<Self> {
         let stamps = stamps(&directory)?;
-        let playbooks = read(&stamps, &people)?
+        let playbooks = read(&stamps, &people)
             .inspect_err(|problems| tracing::error!("no playbook is in force: {}", in_one_line(problems)))
             .ok();
         let current = ArcSwapOption::new(playbooks.map(Arc::new));
@@ -66,14 +68,13 @@ impl Shelf {
             Err(error) => return tracing::warn!(%error, "the playbooks cannot be looked at"),
         };
         match read(&stamps, &self.people) {
-            Ok(Ok(playbooks)) => {
+            Ok(playbooks) => {
                 tracing::info!(playbooks = playbooks.iter().count(), "playbooks read");
                 self.current.store(Some(Arc::new(playbooks)));
             }
-            Ok(Err(problems)) => {
+            Err(problems) => {
                 tracing::warn!("the playbooks of before stay in force: {}", in_one_line(&problems));
             }
-            Err(error) => return tracing::warn!(%error, "the playbooks cannot be read"),
         }
         *seen = stamps;
     }
@@ -98,16 +99,24 @@ fn stamps(directory: &Path) -> io::Result<Stamps> {
     Ok(stamps)
 }
 
-fn read(stamps: &Stamps, people: &People) -> io::Result<Result<Playbooks, Vec<Problem>>> {
-    let mut files = Vec::new();
+fn read(stamps: &Stamps, people: &People) -> Result<Playbooks, Vec<Problem>> {
+    let (mut files, mut unreadable) = (Vec::new(), Vec::new());
     for (path, ..) in stamps {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // As much as shows that one is too large.
-        let mut bytes = Vec::new();
-        fs::File::open(path)?.take(PLAYBOOK_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-        files.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match read_text(path, PLAYBOOK_BYTES_MAX as u64) {
+            Ok(text) => files.push((file, text)),
+            Err(error) => unreadable.push(Problem {
+                file,
+                place: String::new(),
+                reason: "playbook_unreadable",
+                message: format!("It cannot be read ({error})."),
+            }),
+        }
     }
-    Ok(Playbooks::read(files.iter().map(|(name, text)| (name.as_str(), text.as_str())), Some(people)))
+    if !unreadable.is_empty() {
+        return Err(unreadable);
+    }
+    Playbooks::read(files.iter().map(|(name, text)| (name.as_str(), text.as_str())), Some(people))
 }
 
 fn in_one_line(problems: &[Problem]) -> String {
@@ -147,5 +156,17 @@ mod tests {
         shelf.refresh();
         started.refresh();
         assert!(covers("off-corridor") && started.playbooks().is_ok());
+    }
+
+    #[test]
+    fn a_playbook_that_cannot_be_read_takes_nothing_out_of_force() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.toml"), SAMPLE).unwrap();
+        let shelf = Shelf::open(folder.path().to_owned(), people()).unwrap();
+        fs::write(folder.path().join("b.toml"), [0xff, 0xfe]).unwrap();
+        shelf.refresh();
+        assert!(shelf.playbooks().unwrap().covering(Covered::Watch("in-bond-off-corridor", None)).is_ok());
+        let started = Shelf::open(folder.path().to_owned(), people()).unwrap();
+        assert_eq!(started.playbooks().unwrap_err().reason, "playbooks_not_whole");
     }
 }

@@ -51,7 +51,7 @@ impl Events {
 
     /// Takes in what is newly known of an event; true when that changes a row.
     pub(super) fn take(&mut self, event: TrackEvent) -> bool {
-        let was_not = event.ended_ms == Some(event.began_ms) && event.strength == 0.0 && event.kind != Kind::Arrived;
+        let was_not = event.is_withdrawn();
         let name = (event.began_ms, event.device, event.corridor.name, event.kind.name());
         if was_not {
             return self.0.remove(&name).is_some();

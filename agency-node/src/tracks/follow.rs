@@ -78,7 +78,7 @@ impl Tracks {
         for position in positions {
             let tracker =
                 trackers.entry(position.device.clone()).or_insert_with_key(|device| Tracker::new(device.as_str()));
-            for event in tracker.observe(&self.corridors, point(&position)) {
+            for event in tracker.observe(&self.corridors, track_point(&position)) {
                 is_changed |= self.events.take(event);
             }
         }
@@ -98,7 +98,8 @@ impl Tracks {
     }
 }
 
-fn point(position: &Position) -> Point {
+/// A position as trackers take it.
+pub fn track_point(position: &Position) -> Point {
     Point {
         at_ms: position.at_ms,
         latitude: position.latitude,

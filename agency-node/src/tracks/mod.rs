@@ -20,7 +20,8 @@ use sallyport_track::{Corridors, Tracker};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use follow::follow;
-pub use settings::{TrackSettings, corridor_text};
+pub use follow::track_point;
+pub use settings::TrackSettings;
 
 use crate::{dataset::Dataset, disk};
 use events::Events;

@@ -1,12 +1,12 @@
 //! `[tracks]` in the node's configuration: which corridors tracks are measured against, and who hears of it.
 
 use std::{
-    fs,
-    io::{self, Read as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use sallyport_track::{Corridors, FILE_BYTES_MAX};
+use sallyport_trust::operator_file::read_text;
 use serde::Deserialize;
 
 use crate::dataset::Sensitivity;
@@ -49,7 +49,7 @@ impl TrackSettings {
         for entry in fs::read_dir(&self.corridors).map_err(|error| at(&self.corridors, &error))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "geojson") {
-                let text = corridor_text(&path).map_err(|error| at(&path, &error))?;
+                let text = read_text(&path, FILE_BYTES_MAX as u64).map_err(|error| at(&path, &error))?;
                 files.push((path.display().to_string(), text));
             }
         }
@@ -59,24 +59,8 @@ impl TrackSettings {
     }
 }
 
-/// The text of a corridor's file, and no more of it than shows that it is too large, which parsing then says.
-///
-/// # Errors
-/// When the file cannot be read, or is no UTF-8.
-pub fn corridor_text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > FILE_BYTES_MAX {
-        // The cut may go through a character.
-        return Ok(String::from_utf8_lossy(&bytes).into_owned());
-    }
-    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-
     use super::*;
 
     fn refused(directory: &Path) -> String {
@@ -86,26 +70,10 @@ mod tests {
     }
 
     #[test]
-    fn a_corridor_file_without_end_is_refused_and_not_read_whole() {
-        let directory = tempfile::tempdir().unwrap();
-        symlink("/dev/zero", directory.path().join("zero.geojson")).unwrap();
-        let told = refused(directory.path());
-        assert!(told.contains("larger than 2 MiB"), "{told}");
-    }
-
-    #[test]
     fn a_corridor_file_that_is_cut_within_a_character_is_too_large_and_not_unreadable() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("accents.geojson"), "\u{e9}".repeat(FILE_BYTES_MAX)).unwrap();
         let told = refused(directory.path());
         assert!(told.contains("larger than 2 MiB"), "{told}");
-    }
-
-    #[test]
-    fn a_corridor_file_of_other_bytes_than_text_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("bytes.geojson"), [0xff, 0xfe]).unwrap();
-        let told = refused(directory.path());
-        assert!(told.contains("utf-8"), "{told}");
     }
 }

@@ -6,6 +6,7 @@
 mod audit;
 mod behaviour;
 mod data;
+mod feed;
 mod join;
 mod limits;
 mod linkage;
@@ -32,6 +33,8 @@ enum What {
     Relation(relation::Arguments),
     /// Measures of behaviour over the events of one agency.
     Behaviour(behaviour::Arguments),
+    /// Positions of a carrier's trucks, and how soon one that leaves its corridor is a lead.
+    Feed(feed::Arguments),
     /// Persons with known answers, linked between two nodes: precision, recall and F1.
     Linkage(linkage::Arguments),
 }
@@ -43,6 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         What::Join(arguments) => join::run(arguments).await,
         What::Relation(arguments) => relation::run(arguments).await,
         What::Behaviour(arguments) => behaviour::run(arguments).await,
+        What::Feed(arguments) => feed::run(arguments).await,
         What::Linkage(arguments) => linkage::run(arguments).await,
     }
 }

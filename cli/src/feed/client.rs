@@ -11,7 +11,7 @@ use tonic::transport::Channel;
 use crate::{failure::Failure, people::Feed};
 
 /// Prepares the connection; each call makes it where it is broken.
-pub(super) fn connection(feed: &Feed) -> Result<FeedClient<Channel>, Failure> {
+pub(crate) fn connection(feed: &Feed) -> Result<FeedClient<Channel>, Failure> {
     let identity =
         Identity::load(&feed.tls, Clock::system()).map_err(|error| Failure::input("identity", error.to_string()))?;
     let node =

@@ -7,7 +7,9 @@ mod quarantine;
 mod sender;
 mod summary;
 
-use crate::failure::Failure;
+pub(crate) use client::connection;
+
+use crate::{failure::Failure, people::Feed};
 
 /// Arguments of `sallyport feed`.
 #[derive(clap::Args)]
@@ -30,4 +32,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Push(arguments) => push::run(arguments).await,
         Command::Quarantine(arguments) => quarantine::run(arguments).await,
     }
+}
+
+/// Sends positions, CSV with a header, and returns when all of them are durable at the node.
+pub(crate) async fn send(partner: &Feed, positions: String) -> Result<(), Failure> {
+    push::text(partner, positions).await
 }

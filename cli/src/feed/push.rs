@@ -17,10 +17,15 @@ use super::{
     sender::Sender,
     summary::Summary,
 };
-use crate::{failure::Failure, people::As};
+use crate::{
+    failure::Failure,
+    people::{As, Feed},
+};
 
 /// A live batch that is not full goes when nothing came for so long.
 const LIVE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long to go on trying to send what is written down already.
+const TEXT_PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes that the format is detected by.
 const FIRST_BYTES: usize = 8 * 1024;
 
@@ -90,6 +95,16 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         sender.summary.tell(&feed, &stream, arguments.json);
     }
     sent
+}
+
+/// Sends positions that are written down already, as a new stream of the agency's positions.
+pub(super) async fn text(partner: &Feed, text: String) -> Result<(), Failure> {
+    let reader = Reader::new(io::Cursor::new(text), Format::Csv, None)
+        .map_err(|error| Failure::input("feed_unreadable", error.to_string()))?;
+    let items = cut(reader, Cut { size: BATCH_POSITIONS_MAX, patience: None });
+    let (feed, stream) = (feed_name(None, partner), hex(&rand::random::<[u8; 16]>()));
+    let mut sender = Sender::new(connection(partner)?, (&feed, &stream), items, Summary::new(false));
+    sender.send(TEXT_PATIENCE).await
 }
 
 fn open(file: &str) -> Result<File, Failure> {

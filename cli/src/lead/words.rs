@@ -26,7 +26,7 @@ pub(super) fn row(lead: &Lead) -> Vec<String> {
 }
 
 /// Where it stands, in one sentence.
-pub(super) fn standing(lead: &Lead) -> String {
+pub(crate) fn standing(lead: &Lead) -> String {
     let owner = if lead.owner.is_empty() { String::new() } else { format!(" by {}", lead.owner) };
     let outcome = lead.outcome.as_ref().map_or_else(String::new, |outcome| format!(": {}", in_words(outcome)));
     let next = next(lead).map_or_else(String::new, |next| {
@@ -37,7 +37,7 @@ pub(super) fn standing(lead: &Lead) -> String {
 }
 
 /// The whole of it.
-pub(super) fn print(lead: &Lead) {
+pub(crate) fn print(lead: &Lead) {
     let cause = match (lead.watch.as_str(), lead.pattern.as_str()) {
         ("", "") => "a person, from their own question".to_owned(),
         ("", pattern) => format!("a person, from pattern {pattern}"),
@@ -131,7 +131,7 @@ fn in_words(outcome: &LeadOutcome) -> String {
 }
 
 /// Its fields are a promise to scripts.
-pub(super) fn json(lead: &Lead) -> Value {
+pub(crate) fn json(lead: &Lead) -> Value {
     json!({
         "id": lead.id,
         "state": lead.state,

@@ -224,6 +224,13 @@ fn the_demonstration_finds_what_is_planted_at_any_seed() {
             assert_eq!((&truth["planted"], &truth["found"]), (&planted.into(), &planted.into()), "seed {seed}");
             assert_eq!(truth["in_order"], true, "seed {seed}");
         }
+        // Of three trucks off the corridor one is under bond and not diverted; what came of it labels the next answer.
+        let told = &answer["off_corridor"];
+        assert_eq!((&told["truth"]["leads"], &told["truth"]["found"]), (&1.into(), &true.into()), "seed {seed}");
+        assert_eq!((&told["lead"]["subject"], &told["lead"]["state"]), (&"acme-104".into(), &"concluded".into()));
+        let statuses: Vec<&Value> =
+            told["answer"]["matches"].as_array().unwrap().iter().map(|found| &found["status"]).collect();
+        assert_eq!(statuses.iter().filter(|status| ***status == "seizure").count(), 1, "{told}");
     }
 }
 

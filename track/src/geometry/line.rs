@@ -112,6 +112,18 @@ impl Line {
         self.length_m
     }
 
+    /// The place at a distance along the line from its beginning, in metres, parts one after another; none before
+    /// the beginning and behind the end.
+    pub fn at(&self, station_m: f64) -> Option<Place> {
+        if !(0.0..=self.length_m).contains(&station_m) {
+            return None;
+        }
+        let after = self.stations_m.partition_point(|&start_m| start_m <= station_m);
+        let arc = after.checked_sub(1)?;
+        let (found, start_m) = (self.arcs.get(arc)?, self.stations_m.get(arc)?);
+        Some(found.point(((station_m - start_m) / found.length_m()).min(1.0)))
+    }
+
     /// The nearest point of the line, if it is within a distance in metres. `hint` is the arc that a place
     /// nearby was nearest to, or any number: it changes the cost and never the distance.
     pub fn nearest(&self, place: Place, hint: usize, within_m: f64) -> Option<Nearest> {
@@ -228,6 +240,18 @@ mod tests {
         let nearest = line.nearest(Place::at(0.1, 10.5).unwrap(), 0, f64::INFINITY).unwrap();
         assert_eq!((nearest.part, nearest.arc), (1, 1));
         assert!((nearest.station_m - 1.5 * line.length_m() / 2.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn a_station_is_where_the_nearest_point_finds_it_again() {
+        let places = walk(&[(0.1, 0.2), (0.3, -0.1), (0.05, 0.2), (0.2, 0.2)], (20.0, 30.0));
+        let line = Line::new(&[places]).unwrap();
+        for tenth in 0..=10 {
+            let station_m = line.length_m() * f64::from(tenth) / 10.0;
+            let found = line.nearest(line.at(station_m).unwrap(), 0, f64::INFINITY).unwrap();
+            assert!((found.station_m - station_m).abs() < 0.1, "{} {station_m}", found.station_m);
+        }
+        assert!(line.at(-1.0).is_none() && line.at(line.length_m() + 1.0).is_none() && line.at(f64::NAN).is_none());
     }
 
     #[test]

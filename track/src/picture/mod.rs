@@ -12,7 +12,10 @@ use canvas::Canvas;
 use labels::Labels;
 use projection::Projection;
 
-use crate::corridor::{Corridor, Degrees, Role, Zone, words::distance};
+use crate::{
+    corridor::{Corridor, Degrees, Role, Zone, words::distance},
+    geometry::Place,
+};
 
 /// Space for the map, in pixels.
 const MAP: (f64, f64) = (860.0, 860.0);
@@ -28,21 +31,42 @@ const BAND: &str = "#3f7fbf";
 const STOP: &str = "#b7791f";
 const ORIGIN: &str = "#2f855a";
 const DESTINATION: &str = "#9b2c5a";
+const TRACK: &str = "#c53030";
 
 /// Draws a corridor.
 pub fn svg(corridor: &Corridor) -> String {
-    let projection = Projection::of(corridor, MAP, MARGIN);
+    draw(corridor, &Projection::of(corridor, MAP, MARGIN), |_| {})
+}
+
+/// Draws where a device was, and what of a corridor lies around it. Without a place it draws the corridor.
+pub fn track(corridor: &Corridor, device: &str, places: &[Place]) -> String {
+    let Some(last) = places.last() else { return svg(corridor) };
+    let projection = Projection::around(places, std::iter::empty(), corridor.half_width_m, MAP, MARGIN);
+    draw(corridor, &projection, |canvas| {
+        let points: Vec<Degrees> = places.iter().map(|place| place.degrees()).collect();
+        canvas.element(&format!(
+            "path d=\"{}\" fill=\"none\" stroke=\"{TRACK}\" stroke-width=\"2.5\" stroke-linejoin=\"round\"",
+            path(&projection, &points)
+        ));
+        let (x, y) = projection.place(*last);
+        canvas.element(&format!("circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"{TRACK}\""));
+        canvas.text((x + 9.0, y + 4.0), &format!("font-size=\"13\" font-weight=\"700\" fill=\"{TRACK}\""), device);
+    })
+}
+
+fn draw(corridor: &Corridor, projection: &Projection, on_top: impl FnOnce(&mut Canvas)) -> String {
     let (width, height) = projection.size();
     let panel = panel::Panel::of(corridor, projection.scales_band());
     let mut canvas = Canvas::new((width + panel::WIDTH, height.max(panel.height())));
     canvas.open("g", "clip-path=\"url(#map)\"");
-    graticule(&mut canvas, &projection);
-    route(&mut canvas, &projection, corridor);
+    graticule(&mut canvas, projection);
+    route(&mut canvas, projection, corridor);
     for zone in &corridor.zones {
-        draw_zone(&mut canvas, &projection, zone);
+        draw_zone(&mut canvas, projection, zone);
     }
-    arrows(&mut canvas, &projection, corridor);
-    names(&mut canvas, &projection, corridor);
+    arrows(&mut canvas, projection, corridor);
+    names(&mut canvas, projection, corridor);
+    on_top(&mut canvas);
     canvas.close("g");
     panel.draw(&mut canvas, width);
     canvas.finish(width, &corridor.id.name)
@@ -205,7 +229,6 @@ fn scale_bar(canvas: &mut Canvas, projection: &Projection, labels: &mut Labels) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Place;
 
     const OWN: &str = include_str!("../../../policies/corridors/laredo-detroit.geojson");
 
@@ -220,6 +243,19 @@ mod tests {
         assert_eq!(svg.matches("http").count(), 1, "the namespace and nothing else");
         assert_eq!(svg.matches("<g").count(), svg.matches("</g>").count());
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+
+    #[test]
+    fn a_track_is_drawn_on_the_part_of_the_corridor_around_it() {
+        let corridor = Corridor::parse(OWN).unwrap();
+        let places: Vec<Place> = (0..60).map(|minute| corridor.line.at(f64::from(minute) * 1_500.0).unwrap()).collect();
+        let drawn = track(&corridor, "<ACME-1>", &places);
+        assert!(drawn.contains("&lt;ACME-1&gt;") && drawn.contains("Laredo"));
+        // Nothing that lies far away is named.
+        assert!(svg(&corridor).contains("Fort Wayne</text>") && !drawn.contains("Fort Wayne</text>"));
+        assert!(!drawn.contains("NaN") && !drawn.contains("inf"));
+        assert_eq!(track(&corridor, "ACME-1", &[]), svg(&corridor));
+        assert!(!track(&corridor, "ACME-1", &places[..1]).contains("NaN"));
     }
 
     #[test]

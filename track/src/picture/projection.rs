@@ -18,14 +18,26 @@ pub(crate) struct Projection {
 }
 
 impl Projection {
+    /// A map of the whole corridor with its zones.
     pub(crate) fn of(corridor: &Corridor, space: (f64, f64), margin: f64) -> Self {
         let places: Vec<Place> = corridor.line.arcs().iter().flat_map(|arc| [arc.start(), arc.end()]).collect();
+        let zones = corridor.zones.iter().map(|zone| (zone.area.centre(), zone.area.reach_m()));
+        Self::around(&places, zones, corridor.half_width_m, space, margin)
+    }
+
+    /// A map of what is around these places.
+    pub(crate) fn around(
+        places: &[Place],
+        areas: impl Iterator<Item = (Place, f64)>,
+        half_width_m: f64,
+        space: (f64, f64),
+        margin: f64,
+    ) -> Self {
         let sum = places.iter().map(|place| place.vector()).reduce(|sum, vector| sum + vector);
         let middle = sum.and_then(Place::from_vector).unwrap_or(Place::NORTH_POLE);
-        let circles = places.iter().map(|&place| (place, corridor.half_width_m));
-        let zones = corridor.zones.iter().map(|zone| (zone.area.centre(), zone.area.reach_m()));
+        let circles = places.iter().map(|&place| (place, half_width_m));
         let mut bounds = (f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY, f64::NEG_INFINITY);
-        for (place, reach_m) in circles.chain(zones) {
+        for (place, reach_m) in circles.chain(areas) {
             let (east, north) = flat_m(middle, place);
             bounds = (
                 bounds.0.min(east - reach_m),
@@ -45,8 +57,8 @@ impl Projection {
         let spare_m =
             ((size.0 - 2.0 * margin) / pixels_per_m - wide_m, (size.1 - 2.0 * margin) / pixels_per_m - high_m);
         let corner_m = (bounds.0 - spare_m.0 / 2.0, bounds.3 + spare_m.1 / 2.0);
-        let scales_band = 2.0 * corridor.half_width_m * pixels_per_m >= super::SEEN;
-        let extent = extent(middle, &places);
+        let scales_band = 2.0 * half_width_m * pixels_per_m >= super::SEEN;
+        let extent = extent(middle, places);
         Self { middle, corner_m, pixels_per_m, margin, size, extent, scales_band }
     }
 

@@ -1,8 +1,6 @@
 //! The texts that make a policy: model, rules, cases and, if there is one, the attribute schema.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::bundle::SignedBundle;
 use super::cases::CaseTable;
 use super::{PolicyError, Request};
+use crate::operator_file;
 
 /// Bytes of one policy file, at most.
 pub const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -108,9 +107,7 @@ fn read(file: &'static str, path: &Path) -> Result<String, PolicyError> {
 /// The text of a file of at most `limit_bytes`.
 pub(super) fn read_text(file: &'static str, path: &Path, limit_bytes: u64) -> Result<String, PolicyError> {
     let unreadable = |source| PolicyError::Unreadable { file, source };
-    let mut text = String::new();
-    let opened = File::open(path).map_err(unreadable)?;
-    opened.take(limit_bytes + 1).read_to_string(&mut text).map_err(unreadable)?;
+    let text = operator_file::read_text(path, limit_bytes).map_err(unreadable)?;
     if text.len() as u64 > limit_bytes {
         return Err(PolicyError::TooLarge { file });
     }
