@@ -199,22 +199,25 @@ async fn scan(
     let within = header.is_lookup().then(|| node.hidden_among(subject, agreed, &header.ranges));
     let within = within.as_deref();
     let window = header.window.and(indicator.window);
-    let (holding, strengths, unrecorded) = if indicator.measure.is_behaviour() {
+    let (holding, unrecorded) = if indicator.measure.is_behaviour() {
         behaving(node, header, indicator, &identifier.name, within, permit).await?
     } else {
-        let scan = Scan { identifier: &identifier.name, window, filter: &indicator.filter, within };
-        (node.holdings.fold(permit, &indicator.dataset, &scan).await?, Vec::new(), None)
+        let strength_of = indicator.measure.strength_of();
+        let scan = Scan { identifier: &identifier.name, window, filter: &indicator.filter, within, strength_of };
+        let holding = node.holdings.fold(permit, &indicator.dataset, &scan).await?;
+        let unmeasured = holding.unmeasured();
+        (holding, unmeasured)
     };
     let as_of_ms = window.until_ms.unwrap_or(header.issued_at_ms);
     let tags = node.holdings.tags(subject, &agreed.tags);
     let over = node.over_budget();
     let mut untagged = 0;
-    let evidence = |place: usize, held: &Held| Evidence {
+    let evidence = |held: &Held| Evidence {
         strength_thousandths: indicator.measure.strength(
             u64::from(held.events),
             held.newest_ms,
             as_of_ms,
-            strengths.get(place).copied().unwrap_or_default(),
+            held.strongest,
         ),
         newest_day: held.newest_ms.map_or(0, day),
         labels: 0,
@@ -222,12 +225,11 @@ async fn scan(
     let subjects = holding
         .subjects
         .iter()
-        .enumerate()
-        .filter(|(_, held)| !over.holds(About::Subject(subject, held.subject)))
-        .filter_map(|(place, held)| {
+        .filter(|held| !over.holds(About::Subject(subject, held.subject)))
+        .filter_map(|held| {
             let tag = tags.as_ref().and_then(|tags| tags.get(held.subject));
             untagged += u64::from(tag.is_none());
-            Some((tag?, evidence(place, held)))
+            Some((tag?, evidence(held)))
         })
         .collect();
     let over_budget = over.count(subject);
@@ -235,7 +237,7 @@ async fn scan(
     Ok((preamble(node, dataset, &identifier.name, told, permit), subjects))
 }
 
-/// As a fold of counts, with each subject's behaviour beside it.
+/// As a fold of counts, with each subject's behaviour as its strength.
 async fn behaving(
     node: &Node,
     header: &Header,
@@ -243,20 +245,22 @@ async fn behaving(
     identifier: &str,
     within: Option<&[u32]>,
     permit: &Permit,
-) -> Result<(Holding, Vec<u16>, Option<String>), Refusal> {
+) -> Result<(Holding, Option<String>), Refusal> {
     let history = history(node, permit, header, indicator, identifier, within).await?;
     let of_subjects = history.behaviour.map(|behaviour| behaviour.of_subjects).unwrap_or_default();
     let held = |behaving: &crate::behaviour::Behaving| Held {
         subject: behaving.subject,
         events: behaving.events,
         newest_ms: Some(behaving.newest_ms),
+        strongest: behaving.strength,
     };
     let holding = Holding {
         subjects: of_subjects.iter().map(held).collect(),
         rows: of_subjects.iter().map(|behaving| u64::from(behaving.events)).sum(),
         newest_ms: of_subjects.iter().map(|behaving| behaving.newest_ms).max(),
+        without_strength: 0,
     };
-    Ok((holding, of_subjects.iter().map(|behaving| behaving.strength).collect(), history.unrecorded))
+    Ok((holding, history.unrecorded))
 }
 
 /// What the coverage says of a part.

@@ -46,7 +46,13 @@ pub(crate) async fn history(
     let baseline = window.from_ms.zip(indicator.measure.baseline_days());
     let from_ms = baseline.map(|(from_ms, days)| baseline_from_ms(from_ms, days)).or(window.from_ms);
     let wanted = EventScan {
-        scan: Scan { identifier, window: Window { from_ms, ..window }, filter: &indicator.filter, within },
+        scan: Scan {
+            identifier,
+            window: Window { from_ms, ..window },
+            filter: &indicator.filter,
+            within,
+            strength_of: None,
+        },
         contact,
         both_ways: indicator.both_ways,
         of: match &indicator.measure {

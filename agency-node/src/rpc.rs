@@ -7,15 +7,15 @@ use prost::Message;
 use sallyport_proto::{
     gateway::v1::RelayKind,
     node::v1::{
-        AccountRequest, AccountResponse, ActOnLeadRequest, ArmWatchRequest, ChangeEpochRequest, ClearSubjectRequest,
-        ClearSubjectResponse, ContributeRequest, Contributed, DeliverRequest, DeliverResponse, DescribeRequest,
-        DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest, DeskCatalogResponse, DisarmWatchRequest,
-        DisclosuresRequest, DisclosuresResponse, EpochGreeting, EpochRequest, EpochResponse, HeldQuestionsRequest,
-        HeldQuestionsResponse, Lead, ListLeadsRequest, ListLeadsResponse, ListWatchesRequest, ListWatchesResponse,
-        PublishPatternRequest, PublishPatternResponse, RaiseLeadRequest, RaiseLeadResponse, ReadinessRequest,
-        ReadinessResponse, ReceiptRequest, ReceiptResponse, ReleaseRequest, ReleaseResponse, ReleasesRequest,
-        ReleasesResponse, RenewWatchRequest, RevealRequest, RevealResponse, ShowLeadRequest, SignedMessage, Watch,
-        contribution_server::Contribution, desk_server::Desk,
+        AccountRequest, AccountResponse, ActOnLeadRequest, ArmWatchRequest, CalibrateRequest, CalibrateResponse,
+        ChangeEpochRequest, ClearSubjectRequest, ClearSubjectResponse, ContributeRequest, Contributed, DeliverRequest,
+        DeliverResponse, DescribeRequest, DescribeResponse, DeskAskEvent, DeskAskRequest, DeskCatalogRequest,
+        DeskCatalogResponse, DisarmWatchRequest, DisclosuresRequest, DisclosuresResponse, EpochGreeting, EpochRequest,
+        EpochResponse, HeldQuestionsRequest, HeldQuestionsResponse, Lead, ListLeadsRequest, ListLeadsResponse,
+        ListWatchesRequest, ListWatchesResponse, PublishPatternRequest, PublishPatternResponse, RaiseLeadRequest,
+        RaiseLeadResponse, ReadinessRequest, ReadinessResponse, ReceiptRequest, ReceiptResponse, ReleaseRequest,
+        ReleaseResponse, ReleasesRequest, ReleasesResponse, RenewWatchRequest, RevealRequest, RevealResponse,
+        ShowLeadRequest, SignedMessage, Watch, contribution_server::Contribution, desk_server::Desk,
     },
 };
 use sallyport_trust::{
@@ -284,6 +284,13 @@ impl Desk for DeskService {
         let RaiseLeadRequest { question_id, rank, playbook } = request.into_inner();
         let playbook = Some(playbook).filter(|playbook| !playbook.is_empty());
         Ok(Response::new(leads::raise(&self.0, peer, (&question_id, rank), playbook).await?.into()))
+    }
+
+    async fn calibrate(&self, request: Request<CalibrateRequest>) -> Result<Response<CalibrateResponse>, Status> {
+        let peer = peer(&request)?;
+        let CalibrateRequest { playbook, watch } = request.into_inner();
+        let watch = Some(watch).filter(|watch| !watch.is_empty());
+        Ok(Response::new(leads::calibrate(&self.0, peer, &playbook, watch.as_deref()).await?.into()))
     }
 
     async fn arm_watch(&self, request: Request<ArmWatchRequest>) -> Result<Response<Watch>, Status> {

@@ -8,12 +8,12 @@ use std::{
 use sallyport_proto::{
     gateway::v1::{NodeCatalog, Progress},
     node::v1::{
-        ActOnLeadRequest, ArmWatchRequest, AskPattern, ChangeEpochRequest, ClearSubjectRequest, DeskAnswer,
-        DeskAskRequest, DeskCatalogRequest, DisarmWatchRequest, DisclosuresRequest, DisclosuresResponse, EpochRequest,
-        EpochResponse, HeldQuestion, HeldQuestionsRequest, Lead, ListLeadsRequest, ListLeadsResponse,
-        ListWatchesRequest, OwnHeldQuestion, PublishPatternRequest, PublishPatternResponse, RaiseLeadRequest,
-        ReadinessRequest, ReadinessResponse, ReceiptRequest, ReleaseRequest, ReleasesRequest, ReleasesResponse,
-        RenewWatchRequest, ShowLeadRequest, Watch, desk_ask_event::Event, desk_client::DeskClient,
+        ActOnLeadRequest, ArmWatchRequest, AskPattern, CalibrateRequest, CalibrateResponse, ChangeEpochRequest,
+        ClearSubjectRequest, DeskAnswer, DeskAskRequest, DeskCatalogRequest, DisarmWatchRequest, DisclosuresRequest,
+        DisclosuresResponse, EpochRequest, EpochResponse, HeldQuestion, HeldQuestionsRequest, Lead, ListLeadsRequest,
+        ListLeadsResponse, ListWatchesRequest, OwnHeldQuestion, PublishPatternRequest, PublishPatternResponse,
+        RaiseLeadRequest, ReadinessRequest, ReadinessResponse, ReceiptRequest, ReleaseRequest, ReleasesRequest,
+        ReleasesResponse, RenewWatchRequest, ShowLeadRequest, Watch, desk_ask_event::Event, desk_client::DeskClient,
         raise_lead_response::Raised,
     },
 };
@@ -219,6 +219,12 @@ impl Desk {
     pub(crate) async fn clear_subject(&mut self, request: ClearSubjectRequest) -> Result<i64, Refusal> {
         let answer = self.0.clear_subject(request).await.map_err(|status| refusal_of(&status))?;
         Ok(answer.into_inner().until_ms)
+    }
+
+    /// Weights that the outcomes of leads speak for.
+    pub(crate) async fn calibrate(&mut self, request: CalibrateRequest) -> Result<CalibrateResponse, Refusal> {
+        let answer = self.0.calibrate(request).await.map_err(|status| refusal_of(&status))?;
+        Ok(answer.into_inner())
     }
 
     /// How far the node is.

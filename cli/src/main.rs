@@ -6,6 +6,7 @@ mod ask;
 mod audit;
 mod bench;
 mod budgets;
+mod calibrate;
 mod catalog;
 mod certs;
 mod corridor;
@@ -57,6 +58,8 @@ enum Command {
     Release(release::Arguments),
     /// What waits for people of your agency to act on it: list, show, take in hand, record the outcome.
     Lead(Box<lead::Arguments>),
+    /// What the outcomes of leads teach: how well scores rank, and weights for you to accept.
+    Calibrate(calibrate::Arguments),
     /// Let a question stand, so that what is new becomes a lead.
     Watch(watch::Arguments),
     /// Check playbooks: who acts on what, how, and by when.
@@ -117,6 +120,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Held(arguments) => held::run(arguments).await,
         Command::Release(arguments) => release::run(arguments).await,
         Command::Lead(arguments) => lead::run(*arguments).await,
+        Command::Calibrate(arguments) => calibrate::run(arguments).await,
         Command::Watch(arguments) => watch::run(arguments).await,
         Command::Playbook(arguments) => playbook::run(&arguments),
         Command::Receipt(arguments) => receipt::fetch(arguments).await,

@@ -8,6 +8,8 @@ mod answers;
 mod auditors;
 #[path = "end_to_end/budgets.rs"]
 mod budgets;
+#[path = "end_to_end/calibrate.rs"]
+mod calibrate;
 #[path = "end_to_end/consent.rs"]
 mod consent;
 #[path = "end_to_end/corridors.rs"]

@@ -30,6 +30,7 @@ pub(super) async fn count(
         window: header.window.and(indicator.window),
         filter: &indicator.filter,
         within: None,
+        strength_of: indicator.measure.strength_of(),
     };
     let holding = if header.is_of_persons() {
         node.holdings.fold_records(permit, &indicator.dataset, &scan).await?.1

@@ -90,6 +90,14 @@ pub enum HoldingsError {
         /// All that are declared.
         declared: String,
     },
+    /// The strength of events is asked of what is no decimal.
+    #[error("the attribute `{attribute}` is {kind} and no decimal, so it holds no strength of events")]
+    StrengthType {
+        /// The attribute.
+        attribute: String,
+        /// Its declared type.
+        kind: &'static str,
+    },
     /// A filter compares with a value of another type.
     #[error("the attribute `{attribute}` is compared with a value that is no {kind}")]
     ValueType {
@@ -120,6 +128,7 @@ impl From<HoldingsError> for Refusal {
             HoldingsError::Identifier(_) => Refusal::bad_input("identifier_unknown", error.to_string()),
             HoldingsError::UnknownAttribute { .. } => Refusal::bad_input("attribute_unknown", error.to_string()),
             HoldingsError::TooMany => Refusal::new(Kind::Exhausted, "too_many_events", error.to_string()),
+            HoldingsError::StrengthType { .. } => Refusal::bad_input("strength_type", error.to_string()),
             HoldingsError::ValueType { .. } => Refusal::bad_input("filter_value_type", error.to_string()),
             _ => Refusal::internal("holdings_failed", &error),
         }
@@ -230,7 +239,7 @@ impl Holdings {
             .ok_or_else(|| HoldingsError::Identifier(format!("`{name}` has no identifier `{}`.", scan.identifier)))?;
         let subjects = self.inner().subjects.get(&kind).map(Subjects::count).ok_or(HoldingsError::Preparing)?;
         let plan = scan::plan(self.frame(dataset).await?, dataset, scan)?;
-        scan::fold(plan, scan.within, subjects).await
+        scan::fold(plan, dataset, scan, subjects).await
     }
 
     /// Which records are in the data set, how often and how lately.
@@ -243,8 +252,9 @@ impl Holdings {
         let dataset = self.dataset(name)?;
         let frame = self.frame(dataset).await?;
         let records = self.records(permit, dataset).await?;
-        let plan = scan::plan(frame, dataset, &Scan { identifier: RECORD, ..*scan })?;
-        let holding = scan::fold(plan, None, records.count()).await?;
+        let scan = Scan { identifier: RECORD, within: None, ..*scan };
+        let plan = scan::plan(frame, dataset, &scan)?;
+        let holding = scan::fold(plan, dataset, &scan, records.count()).await?;
         Ok((records, holding))
     }
 

@@ -22,7 +22,7 @@ use crate::{
 
 /// Leads in one list, at most; the most urgent stand in it.
 const LISTED_MAX: usize = 200;
-const LEADS: &str = "leads";
+pub(super) const LEADS: &str = "leads";
 
 /// A lead with as much of its subject as the person may see.
 pub(crate) struct Seen {

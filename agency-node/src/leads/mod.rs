@@ -5,6 +5,7 @@
 //! and lets notices go out. Subjects are named in the node's own files and to the agency's own people whom
 //! the policy allows, never in notices, logs or refusals, and nothing of a lead goes to another party.
 
+mod calibrate;
 mod clocks;
 mod desk;
 mod notify;
@@ -44,6 +45,7 @@ use crate::{
     identifier::{Canonical, IdentifierType},
 };
 
+pub(crate) use calibrate::calibrate;
 pub(crate) use clocks::keep_time;
 pub(crate) use desk::{act, clear, list, name_of, raise, request, show};
 pub(crate) use recent::{Matched, RecentAnswers};

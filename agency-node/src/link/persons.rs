@@ -50,12 +50,16 @@ pub(crate) async fn persons(
     permit: &Permit,
 ) -> Result<Persons, Refusal> {
     if indicator.measure.is_behaviour() {
-        return Err(Refusal::bad_input("person_measure", "Persons are measured by presence, frequency or recency."));
+        return Err(Refusal::bad_input(
+            "person_measure",
+            "Persons are measured by presence, frequency, recency or strongest.",
+        ));
     }
     let header = &question.header;
     let dataset = node.holdings.dataset(&indicator.dataset)?;
     let window = header.window.and(indicator.window);
-    let scan = Scan { identifier: RECORD, window, filter: &indicator.filter, within: None };
+    let strength_of = indicator.measure.strength_of();
+    let scan = Scan { identifier: RECORD, window, filter: &indicator.filter, within: None, strength_of };
     let (records, mut holding) = node.holdings.fold_records(permit, &indicator.dataset, &scan).await?;
     let over = node.over_budget();
     let is_over = |record| About::record(&dataset.name, records.keys(record)).into_iter().any(|one| over.holds(one));
@@ -65,7 +69,9 @@ pub(crate) async fn persons(
     let table = KeyTable::new(node, agreed, &keys, &records);
     let pseudonyms = node.holdings.pseudonyms.of(&question.id.0, &indicator.dataset);
     let measure = indicator.measure.clone();
-    let strength = move |held: &Held| measure.strength(u64::from(held.events), held.newest_ms, as_of_ms, 0);
+    let strength =
+        move |held: &Held| measure.strength(u64::from(held.events), held.newest_ms, as_of_ms, held.strongest);
+    let without_strength = holding.unmeasured();
     let (rows, newest_ms, announced) = (holding.rows, holding.newest_ms, holding.subjects.len() as u32);
     let once = dataset.person.as_ref().is_some_and(|person| person.once);
     let permit = permit.clone();
@@ -95,7 +101,7 @@ pub(crate) async fn persons(
         untagged,
         over_budget: over.total(),
         newest_ms,
-        unrecorded: None,
+        unrecorded: without_strength,
     };
     Ok(Persons { side, records: announced, once, evidence })
 }

@@ -164,4 +164,28 @@ fn a_truck_under_bond_that_leaves_its_corridor_becomes_a_lead_and_a_diverted_one
     // While the second file had not come all of them were silent; that is taken back.
     wait_until("nothing is left of it", || !events().contains("ACME-3"));
     assert_eq!(leads(&federation), ["acme-1"]);
+
+    // An excursion's own strength is evidence of the trucks under bond.
+    let by_strength = "acme.track_events\"\nmeasure = \"strongest\"\nstrength_of = \"strength\"";
+    let question = QUESTION.replace("acme.track_events\"", by_strength);
+    wait_until("the answer has the strengths of the events", || {
+        let mut expected: Vec<String> = ["ACME-1", "ACME-4"].map(|truck| strength(&events(), truck)).into();
+        let mut answered = strengths(&federation.ask("cbp", &question, &[]));
+        expected.sort();
+        answered.sort();
+        expected == answered && expected[0].starts_with("0.")
+    });
+}
+
+/// The strength of a truck's excursion as the carrier's node wrote it.
+fn strength(events: &str, truck: &str) -> String {
+    let row = events.lines().find(|row| row.starts_with(truck) && row.contains(",excursion,")).unwrap();
+    row.rsplit(',').next().unwrap().to_owned()
+}
+
+/// Those of the carrier's evidence in an answer.
+fn strengths(answer: &Value) -> Vec<String> {
+    let pieces = answer["matches"].as_array().unwrap().iter().flat_map(|found| found["evidence"].as_array().unwrap());
+    let of_events = pieces.filter(|piece| piece["dataset"] == "acme.track_events");
+    of_events.map(|piece| format!("{:.3}", piece["strength"].as_f64().unwrap())).collect()
 }

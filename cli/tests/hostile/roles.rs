@@ -8,10 +8,10 @@ use sallyport_proto::{
     common::v1::SignedQuestion,
     gateway::v1::{AskRequest, CatalogRequest, RelayRequest, federation_client::FederationClient},
     node::v1::{
-        AccountRequest, ActOnLeadRequest, ClearSubjectRequest, ContributeRequest, DeliverRequest, DescribeRequest,
-        DeskAskRequest, DeskCatalogRequest, DisclosuresRequest, HeldQuestionsRequest, ListLeadsRequest,
-        PublishPatternRequest, Pursue, RaiseLeadRequest, ReadinessRequest, ReceiptRequest, Refuse, ReleaseRequest,
-        ReleasesRequest, ShowLeadRequest, act_on_lead_request, contribution_client::ContributionClient,
+        AccountRequest, ActOnLeadRequest, CalibrateRequest, ClearSubjectRequest, ContributeRequest, DeliverRequest,
+        DescribeRequest, DeskAskRequest, DeskCatalogRequest, DisclosuresRequest, HeldQuestionsRequest,
+        ListLeadsRequest, PublishPatternRequest, Pursue, RaiseLeadRequest, ReadinessRequest, ReceiptRequest, Refuse,
+        ReleaseRequest, ReleasesRequest, ShowLeadRequest, act_on_lead_request, contribution_client::ContributionClient,
         desk_client::DeskClient, release_request,
     },
 };
@@ -92,6 +92,7 @@ async fn at_the_desk(channel: Channel) -> Vec<String> {
         reason(client.receipt(ReceiptRequest { question_id: "00".repeat(32) }).await),
         reason(client.list_leads(ListLeadsRequest::default()).await),
         reason(client.show_lead(ShowLeadRequest::default()).await),
+        reason(client.calibrate(CalibrateRequest::default()).await),
         reason(client.act_on_lead(pursue).await),
         reason(client.raise_lead(RaiseLeadRequest::default()).await),
         reason(client.clear_subject(clear).await),
@@ -163,7 +164,7 @@ async fn a_desk_serves_nobody_but_the_agencys_own_people() {
         ("agency-hsi-user-nobody", "person_unknown"),
     ];
     for (who, expected) in strangers {
-        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 14], "{who}");
+        assert_eq!(at_the_desk(world.channel(who, &node)).await, [expected; 15], "{who}");
     }
     node.is_well();
 }

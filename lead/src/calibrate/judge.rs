@@ -1,4 +1,4 @@
-//! How well scores rank, and whether probabilities come true.
+//! How well scores rank, and whether probabilities come true: shares and their ratios with intervals.
 
 /// Leads at the head of the ranking whose precision is told.
 const HEADS: [usize; 4] = [10, 20, 50, 100];
@@ -36,6 +36,46 @@ impl Proportion {
     }
 }
 
+/// How much more often the head of a ranking was right than all of it, with its interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lift {
+    /// Leads at the head.
+    pub of: usize,
+    /// The share that was right among them over the share among all: 1 when the ranking tells nothing.
+    pub ratio: f64,
+    /// Bounds of the 95 % interval.
+    pub low: f64,
+    /// See `low`.
+    pub high: f64,
+}
+
+impl Lift {
+    /// The lift of a head, as `(right, of)`, over it and the rest together.
+    ///
+    /// Head and all are not independent, head and rest are. With the ratio r of these two and the head's
+    /// part f of all, the lift is r / (f·r + 1 − f), which grows with r: so its interval is that of r.
+    pub(super) fn new(head: (usize, usize), rest: (usize, usize)) -> Self {
+        let all = (head.1 + rest.1).max(1) as f64;
+        let part = head.1 as f64 / all;
+        let base = (head.0 + rest.0) as f64 / all;
+        let lift = |ratio: f64| ratio / (part * ratio + 1.0 - part);
+        let (low, high) = ratio_interval(head, rest);
+        let ratio = head.0 as f64 / head.1.max(1) as f64 / base.max(f64::MIN_POSITIVE);
+        // With half a lead added, an interval need not reach a ratio that lies at its limit.
+        Self { of: head.1, ratio, low: lift(low).min(ratio), high: lift(high).max(ratio) }
+    }
+}
+
+/// Interval of the ratio of two independent shares by its logarithm (Katz, Baptista, Azen and Pike 1978).
+/// Where one of them is 0, half a lead is added to each number (Pettigrew, Gart and Thomas 1986).
+pub(super) fn ratio_interval(first: (usize, usize), second: (usize, usize)) -> (f64, f64) {
+    let added = if first.0 == 0 || second.0 == 0 { 0.5 } else { 0.0 };
+    let [a, of_a, b, of_b] = [first.0, first.1, second.0, second.1].map(|count| count as f64 + added);
+    let spread = Z * (1.0 / a - 1.0 / of_a + 1.0 / b - 1.0 / of_b).max(0.0).sqrt();
+    let logarithm = (a / of_a / (b / of_b)).ln();
+    ((logarithm - spread).exp(), (logarithm + spread).exp())
+}
+
 /// How well a ranking finds what was right.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
@@ -43,8 +83,8 @@ pub struct Judgement {
     pub base: Proportion,
     /// Precision among the first 10, 20, 50 and 100, as far as there are so many.
     pub precision: Vec<Proportion>,
-    /// Precision of the first tenth over that of all: 1 when the ranking tells nothing.
-    pub lift: f64,
+    /// Precision of the first tenth over that of all.
+    pub lift: Lift,
     /// Chance that a lead that was right ranks before one that was wrong, 0 to 1.
     pub concordance: f64,
 }
@@ -67,7 +107,7 @@ pub(super) fn judge(scored: impl Iterator<Item = (f64, bool)>) -> Judgement {
     let base = Proportion::new(right(all), all);
     let precision = HEADS.into_iter().filter(|head| *head <= all).map(|head| Proportion::new(right(head), head));
     let tenth = all.div_ceil(10);
-    let lift = right(tenth) as f64 / tenth.max(1) as f64 / base.share().max(f64::MIN_POSITIVE);
+    let lift = Lift::new((right(tenth), tenth), (right(all) - right(tenth), all - tenth));
     Judgement { base, precision: precision.collect(), lift, concordance: concordance(&ranked) }
 }
 

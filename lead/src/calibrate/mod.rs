@@ -8,15 +8,17 @@
 //!
 //! The result is a proposal with what it would have done, judged on outcomes that it was not fitted to. It
 //! changes nothing by itself, and below a stated number of outcomes there is none. Leads are no random
-//! sample of matches: only what was raised and looked into has an outcome.
+//! sample of matches: only what was raised and looked into has an outcome. [`Sample`] says which leads count.
 
 mod judge;
 mod logistic;
+mod sample;
 
 #[cfg(test)]
 mod tests;
 
-pub use judge::{Calibrated, Judgement, Proportion};
+pub use judge::{Calibrated, Judgement, Lift, Proportion};
+pub use sample::Sample;
 
 /// Outcomes of each sort, right and wrong, that a proposal takes at least: so many, and so many for each
 /// data set (Peduzzi et al. 1996, ten events per variable).
@@ -33,6 +35,8 @@ const FOLDS: usize = 5;
 pub struct Judged {
     /// Strength of each data set's evidence, 0 to 1, in the order of the data sets; 0 where it had none.
     pub strengths: Vec<f64>,
+    /// QE as people saw it, under the weights of that time.
+    pub score: f64,
     /// Whether the match was right; see [`Outcome::is_positive`](crate::event::Outcome::is_positive).
     pub positive: bool,
 }
@@ -42,8 +46,9 @@ pub struct Judged {
 pub enum NoProposal {
     /// There are too few outcomes.
     #[error(
-        "Weights of {datasets} data sets take at least {needed} leads that were right and as many that were wrong; \
-         there are {positive} and {negative}. Record more outcomes."
+        "Weights of {datasets} data sets take at least {needed} leads that were right (arrest, seizure) and as many \
+         that were wrong (no finding, false match); there are {positive} and {negative}. It takes outcomes of {}.",
+        more(*needed, *positive, *negative)
     )]
     TooFew {
         /// Data sets.
@@ -55,8 +60,14 @@ pub enum NoProposal {
         /// Leads that were wrong.
         negative: usize,
     },
+    /// There are too many data sets for one question.
+    #[error(
+        "The leads have evidence of {0} data sets, and a question has {DATASETS_MAX} at most: calibrate the leads of \
+         one watch."
+    )]
+    TooManyDatasets(usize),
     /// The leads do not fit the data sets.
-    #[error("Each lead must have one strength between 0 and 1 for each of 1 to {DATASETS_MAX} data sets.")]
+    #[error("Each lead must have a score, and one strength between 0 and 1 for each of its data sets.")]
     Unfit,
     /// No data set's evidence was stronger where the match was right.
     #[error("No data set gave stronger evidence where the match was right; look at the indicators, not at weights.")]
@@ -68,75 +79,105 @@ impl NoProposal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::TooFew { .. } => "too_few_outcomes",
+            Self::TooManyDatasets(_) => "too_many_datasets",
             Self::Unfit => "outcomes_unfit",
             Self::NothingTells => "nothing_tells",
         }
     }
 }
 
+/// How many outcomes of which sort are missing, in words.
+fn more(needed: usize, positive: usize, negative: usize) -> String {
+    let missing = [(needed.saturating_sub(positive), "right"), (needed.saturating_sub(negative), "wrong")];
+    let missing = missing.iter().filter(|(count, _)| *count > 0);
+    missing.map(|(count, sort)| format!("{count} more that were {sort}")).collect::<Vec<_>>().join(" and ")
+}
+
+/// A weight that outcomes speak for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weight {
+    /// The weight.
+    pub value: f64,
+    /// The smallest that fits to four fifths of the outcomes gave, each fifth left out once.
+    pub low: f64,
+    /// The largest of them.
+    pub high: f64,
+}
+
 /// Weights for a person to accept, with what speaks for and against them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Proposal {
     /// Weights in the order of the data sets; their squares add up to the number of data sets.
-    pub weights: Vec<f64>,
-    /// How the present weights rank.
+    pub weights: Vec<Weight>,
+    /// How the scores ranked that people saw.
     pub present: Judgement,
-    /// How the proposed ones do, on outcomes that they were not fitted to.
+    /// How the proposed weights do, on outcomes that they were not fitted to.
     pub proposed: Judgement,
     /// Whether probabilities come true, on outcomes that were not fitted to either.
     pub calibration: Vec<Calibrated>,
 }
 
-/// Proposes weights from outcomes, which should be in order of time.
+/// Proposes weights of so many data sets from outcomes, which should be in order of time.
 ///
 /// # Errors
 /// [`NoProposal`] when there are too few outcomes, or they tell nothing.
-pub fn propose(outcomes: &[Judged], present: &[f64]) -> Result<Proposal, NoProposal> {
-    let datasets = present.len();
+pub fn propose(outcomes: &[Judged], datasets: usize) -> Result<Proposal, NoProposal> {
+    enough(outcomes, datasets)?;
+    let rows: Vec<logistic::Row> = outcomes.iter().map(logistic::Row::of).collect();
+    let whole = weights(&logistic::fit(&rows).slopes).ok_or(NoProposal::NothingTells)?;
+    let fits = fits_to_others(&rows);
+    let unseen = || {
+        let probabilities = rows.iter().enumerate().map(|(place, row)| fits[place % FOLDS].probability(row));
+        probabilities.zip(outcomes.iter().map(|judged| judged.positive))
+    };
+    Ok(Proposal {
+        weights: ranges(whole, &fits),
+        present: judge::judge(outcomes.iter().map(|judged| (judged.score, judged.positive))),
+        proposed: judge::judge(unseen()),
+        calibration: judge::calibration(unseen()),
+    })
+}
+
+fn enough(outcomes: &[Judged], datasets: usize) -> Result<(), NoProposal> {
+    if datasets > DATASETS_MAX {
+        return Err(NoProposal::TooManyDatasets(datasets));
+    }
     let is_strength = |strength: &f64| (0.0..=1.0).contains(strength);
-    let fits = |judged: &Judged| judged.strengths.len() == datasets && judged.strengths.iter().all(is_strength);
-    if !(1..=DATASETS_MAX).contains(&datasets) || !outcomes.iter().all(fits) {
+    let fits = |judged: &Judged| {
+        judged.score.is_finite() && judged.strengths.len() == datasets && judged.strengths.iter().all(is_strength)
+    };
+    if datasets == 0 || !outcomes.iter().all(fits) {
         return Err(NoProposal::Unfit);
     }
     let needed = OUTCOMES_MIN.max(OUTCOMES_PER_DATASET * datasets);
     let positive = outcomes.iter().filter(|judged| judged.positive).count();
     let negative = outcomes.len() - positive;
-    if positive < needed || negative < needed {
-        return Err(NoProposal::TooFew { datasets, needed, positive, negative });
+    match positive < needed || negative < needed {
+        true => Err(NoProposal::TooFew { datasets, needed, positive, negative }),
+        false => Ok(()),
     }
-    let rows: Vec<logistic::Row> = outcomes.iter().map(logistic::Row::of).collect();
-    let weights = weights(&logistic::fit(&rows).slopes).ok_or(NoProposal::NothingTells)?;
-    let unseen = unseen(&rows);
-    let ranked = |scores: Vec<f64>| judge::judge(scores.into_iter().zip(outcomes.iter().map(|judged| judged.positive)));
-    Ok(Proposal {
-        weights,
-        present: ranked(outcomes.iter().map(|judged| quality_of_evidence(present, &judged.strengths)).collect()),
-        proposed: ranked(unseen.clone()),
-        calibration: judge::calibration(unseen.into_iter().zip(outcomes.iter().map(|judged| judged.positive))),
-    })
 }
 
-/// The score that weights give to strengths.
-pub fn quality_of_evidence(weights: &[f64], strengths: &[f64]) -> f64 {
-    let squares = weights.iter().zip(strengths).map(|(weight, strength)| (weight * strength).powi(2));
-    squares.sum::<f64>().sqrt()
-}
-
+/// Weights in the proportion of these slopes' roots; none when no slope is positive.
 fn weights(slopes: &[f64]) -> Option<Vec<f64>> {
     let sum: f64 = slopes.iter().sum();
     (sum > 0.0).then(|| slopes.iter().map(|slope| (slope * slopes.len() as f64 / sum).sqrt()).collect())
 }
 
-/// The probability of each row by a fit to all other folds. Neighbours in time go to different folds.
-fn unseen(rows: &[logistic::Row]) -> Vec<f64> {
-    let mut probabilities = vec![0.0; rows.len()];
-    for fold in 0..FOLDS {
-        let others: Vec<logistic::Row> =
-            rows.iter().enumerate().filter(|(place, _)| place % FOLDS != fold).map(|(_, row)| row.clone()).collect();
-        let fitted = logistic::fit(&others);
-        for (place, row) in rows.iter().enumerate().filter(|(place, _)| place % FOLDS == fold) {
-            probabilities[place] = fitted.probability(row);
-        }
-    }
-    probabilities
+/// For each fold a fit to all others. Neighbours in time lie in different folds.
+fn fits_to_others(rows: &[logistic::Row]) -> Vec<logistic::Fitted> {
+    let others = |fold: usize| -> Vec<logistic::Row> {
+        rows.iter().enumerate().filter(|(place, _)| place % FOLDS != fold).map(|(_, row)| row.clone()).collect()
+    };
+    (0..FOLDS).map(|fold| logistic::fit(&others(fold))).collect()
+}
+
+/// Weights with how far they go apart between fits; a fit in which nothing tells has none.
+fn ranges(whole: Vec<f64>, fits: &[logistic::Fitted]) -> Vec<Weight> {
+    let parts: Vec<Vec<f64>> = fits.iter().filter_map(|fitted| weights(&fitted.slopes)).collect();
+    let ranged = whole.into_iter().enumerate().map(|(dataset, value)| {
+        let of_parts = || parts.iter().map(|part| part[dataset]);
+        Weight { value, low: of_parts().fold(value, f64::min), high: of_parts().fold(value, f64::max) }
+    });
+    ranged.collect()
 }

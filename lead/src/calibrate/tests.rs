@@ -2,7 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::{judge::Proportion, *};
+use super::{
+    judge::{Lift, Proportion, ratio_interval},
+    *,
+};
+use crate::{
+    event::{Evidence, Outcome, What},
+    lead::{Lead, tests as life},
+};
 
 /// Numbers between 0 and 1 that are the same every time (Knuth's MMIX generator).
 struct Chance(u64);
@@ -20,9 +27,23 @@ fn planted(seed: u64, count: usize, intercept: f64, slopes: &[f64]) -> Vec<Judge
     let outcomes = (0..count).map(|_| {
         let strengths: Vec<f64> = slopes.iter().map(|_| chance.next()).collect();
         let linear: f64 = intercept + slopes.iter().zip(&strengths).map(|(s, e)| s * e * e).sum::<f64>();
-        Judged { positive: chance.next() < 1.0 / (1.0 + (-linear).exp()), strengths }
+        judged(strengths, chance.next() < 1.0 / (1.0 + (-linear).exp()))
     });
     outcomes.collect()
+}
+
+/// A lead that was raised under weights of 1.
+fn judged(strengths: Vec<f64>, positive: bool) -> Judged {
+    Judged { score: quality_of_evidence(&vec![1.0; strengths.len()], &strengths), strengths, positive }
+}
+
+fn quality_of_evidence(weights: &[f64], strengths: &[f64]) -> f64 {
+    let squares = weights.iter().zip(strengths).map(|(weight, strength)| (weight * strength).powi(2));
+    squares.sum::<f64>().sqrt()
+}
+
+fn values(proposal: &Proposal) -> Vec<f64> {
+    proposal.weights.iter().map(|weight| weight.value).collect()
 }
 
 fn close(a: f64, b: f64, by: f64) -> bool {
@@ -33,16 +54,18 @@ fn close(a: f64, b: f64, by: f64) -> bool {
 fn planted_weights_are_found_and_keep_the_meaning_of_a_score() {
     // Slopes 4, 1 and 0 are weights in the proportion 2 : 1 : 0 with squares that add up to 3.
     let outcomes = planted(7, 20_000, -2.0, &[4.0, 1.0, 0.0]);
-    let proposal = propose(&outcomes, &[1.0; 3]).unwrap();
+    let proposal = propose(&outcomes, 3).unwrap();
+    let weights = values(&proposal);
     let expected = [(3.0_f64 * 4.0 / 5.0).sqrt(), (3.0_f64 / 5.0).sqrt(), 0.0];
     for (weight, expected) in proposal.weights.iter().zip(expected) {
-        assert!(close(*weight, expected, 0.2), "{:?}", proposal.weights);
+        assert!(close(weight.value, expected, 0.2), "{:?}", proposal.weights);
+        assert!(weight.low <= weight.value && weight.value <= weight.high && weight.high - weight.low < 0.4);
     }
-    assert!(close(proposal.weights.iter().map(|weight| weight * weight).sum(), 3.0, 1e-9));
-    let whole = quality_of_evidence(&proposal.weights, &[1.0; 3]);
+    assert!(close(weights.iter().map(|weight| weight * weight).sum(), 3.0, 1e-9));
+    let whole = quality_of_evidence(&weights, &[1.0; 3]);
     assert!(close(whole, 3.0_f64.sqrt(), 1e-9), "three data sets at full strength give what they gave");
     assert!(proposal.proposed.concordance > proposal.present.concordance + 0.01, "{proposal:?}");
-    assert!(proposal.proposed.lift > proposal.present.lift, "{proposal:?}");
+    assert!(proposal.proposed.lift.ratio > proposal.present.lift.ratio, "{proposal:?}");
     for group in &proposal.calibration {
         let (low, high) = (group.observed.low - 0.01, group.observed.high + 0.01);
         assert!((low..=high).contains(&group.expected), "{group:?}");
@@ -52,46 +75,45 @@ fn planted_weights_are_found_and_keep_the_meaning_of_a_score() {
 #[test]
 fn few_outcomes_leave_weights_near_one() {
     let outcomes = planted(3, 90, -1.0, &[2.0, 2.0]);
-    let proposal = propose(&outcomes, &[1.0; 2]).unwrap();
-    assert!(proposal.weights.iter().all(|weight| close(*weight, 1.0, 0.35)), "{:?}", proposal.weights);
+    let proposal = propose(&outcomes, 2).unwrap();
+    assert!(values(&proposal).iter().all(|weight| close(*weight, 1.0, 0.35)), "{:?}", proposal.weights);
 }
 
 #[test]
 fn too_few_outcomes_are_refused_with_how_many_it_takes() {
     let some = |positive: usize, negative: usize, datasets: usize| -> Vec<Judged> {
-        (0..positive + negative)
-            .map(|number| Judged { strengths: vec![0.5; datasets], positive: number < positive })
-            .collect()
+        (0..positive + negative).map(|number| judged(vec![0.5; datasets], number < positive)).collect()
     };
-    let refused = propose(&some(19, 200, 2), &[1.0; 2]).unwrap_err();
+    let refused = propose(&some(19, 200, 2), 2).unwrap_err();
     assert_eq!(refused, NoProposal::TooFew { datasets: 2, needed: 20, positive: 19, negative: 200 });
     assert_eq!(refused.reason(), "too_few_outcomes");
-    assert!(refused.to_string().contains("at least 20 leads that were right"), "{refused}");
-    assert_eq!(propose(&some(200, 49, 5), &[1.0; 5]).unwrap_err().reason(), "too_few_outcomes");
-    assert_eq!(propose(&[], &[1.0]).unwrap_err().reason(), "too_few_outcomes");
-    for (strengths, present) in [(vec![0.5], vec![1.0; 2]), (vec![1.5], vec![1.0]), (vec![f64::NAN], vec![1.0])] {
-        assert_eq!(propose(&[Judged { strengths, positive: true }], &present), Err(NoProposal::Unfit));
+    assert!(refused.to_string().ends_with("It takes outcomes of 1 more that were right."), "{refused}");
+    let refused = propose(&some(30, 49, 5), 5).unwrap_err().to_string();
+    assert!(refused.ends_with("outcomes of 20 more that were right and 1 more that were wrong."), "{refused}");
+    assert_eq!(propose(&[], 1).unwrap_err().reason(), "too_few_outcomes");
+    assert_eq!(propose(&[], DATASETS_MAX + 1), Err(NoProposal::TooManyDatasets(33)));
+    for (strengths, score) in [(vec![0.5], 1.0), (vec![1.5, 0.0], 1.0), (vec![0.0; 2], f64::NAN)] {
+        assert_eq!(propose(&[Judged { strengths, score, positive: true }], 2), Err(NoProposal::Unfit));
     }
-    assert_eq!(propose(&[], &[]), Err(NoProposal::Unfit));
+    assert_eq!(propose(&[], 0), Err(NoProposal::Unfit));
 }
 
 #[test]
 fn evidence_that_speaks_against_gets_no_weight() {
     let outcomes = planted(5, 2_000, 0.0, &[2.0, -3.0]);
-    let proposal = propose(&outcomes, &[1.0; 2]).unwrap();
-    assert_eq!(proposal.weights[1], 0.0);
-    assert!(close(proposal.weights[0], 2.0_f64.sqrt(), 1e-9));
+    let proposal = propose(&outcomes, 2).unwrap();
+    assert_eq!(proposal.weights[1], Weight { value: 0.0, low: 0.0, high: 0.0 });
+    assert!(close(proposal.weights[0].value, 2.0_f64.sqrt(), 1e-9));
     let against = planted(5, 2_000, 1.0, &[-2.0, -3.0]);
-    assert_eq!(propose(&against, &[1.0; 2]), Err(NoProposal::NothingTells));
+    assert_eq!(propose(&against, 2), Err(NoProposal::NothingTells));
 }
 
 #[test]
 fn evidence_that_parts_right_from_wrong_has_an_end() {
-    let outcomes: Vec<Judged> =
-        (0..100).map(|number| Judged { strengths: vec![f64::from(number) / 99.0], positive: number >= 50 }).collect();
-    let proposal = propose(&outcomes, &[1.0]).unwrap();
-    assert_eq!((proposal.weights[0], proposal.present.concordance), (1.0, 1.0));
-    assert_eq!((proposal.present.lift, proposal.present.precision[2].right), (2.0, 50));
+    let outcomes: Vec<Judged> = (0..100).map(|number| judged(vec![f64::from(number) / 99.0], number >= 50)).collect();
+    let proposal = propose(&outcomes, 1).unwrap();
+    assert_eq!((proposal.weights[0].value, proposal.present.concordance), (1.0, 1.0));
+    assert_eq!((proposal.present.lift.ratio, proposal.present.precision[2].right), (2.0, 50));
     assert!(proposal.calibration.iter().all(|group| group.expected.is_finite()));
 }
 
@@ -104,13 +126,73 @@ fn wilson_intervals_are_known() {
     }
 }
 
+/// Heart attacks under placebo and aspirin in the Physicians' Health Study: 1.43 to 2.31 (Agresti, An
+/// Introduction to Categorical Data Analysis, 2.2.3).
+#[test]
+fn the_interval_of_a_ratio_is_known() {
+    let (low, high) = ratio_interval((189, 11_034), (104, 11_037));
+    assert!(close(low, 1.4330, 1e-4) && close(high, 2.3059, 1e-4), "{low} {high}");
+}
+
+#[test]
+fn a_lift_has_the_interval_of_head_and_rest() {
+    // 8 of 10 against 20 of 90 is a ratio of 3.6, 2.194 to 5.908 by hand; of all, 28 of 100 were right.
+    let lift = Lift::new((8, 10), (20, 90));
+    assert!(close(lift.ratio, 0.8 / 0.28, 1e-12) && lift.of == 10, "{lift:?}");
+    assert!(close(lift.low, 2.19357 / (0.219357 + 0.9), 1e-3), "{lift:?}");
+    assert!(close(lift.high, 5.90819 / (0.590819 + 0.9), 1e-3), "{lift:?}");
+    // Nothing right at the head, and nothing in the rest: the interval holds the ratio and has an end.
+    let none = Lift::new((0, 10), (20, 90));
+    assert!((none.ratio, none.low) == (0.0, 0.0) && none.high > 0.5 && none.high < 10.0, "{none:?}");
+    let all = Lift::new((10, 10), (0, 90));
+    assert!(close(all.ratio, 10.0, 1e-12) && all.high == all.ratio && all.low > 1.0, "{all:?}");
+}
+
+/// A lead with this outcome at `at_ms`, pursued by ana.
+fn concluded(at_ms: i64, evidence: &[(&str, u32)], outcome: Outcome) -> Lead {
+    let ana = life::by("ana", "analyst");
+    let mut lead = life::raised(0);
+    lead.sighting.evidence = evidence
+        .iter()
+        .map(|(dataset, strength_thousandths)| Evidence {
+            dataset: (*dataset).to_owned(),
+            strength_thousandths: *strength_thousandths,
+            newest_day: 7,
+        })
+        .collect();
+    let concluded = What::Concluded { outcome, note: String::new() };
+    let lead = lead.after(life::event(1, &ana, What::Assigned { to: "ana".to_owned() })).unwrap();
+    lead.after(life::event(2, &ana, What::Pursued)).unwrap().after(life::event(at_ms, &ana, concluded)).unwrap()
+}
+
+#[test]
+fn leads_teach_by_what_was_found_and_without_their_subjects() {
+    let right = concluded(9, &[("cbp.a", 400), ("hsi.b", 900), ("cbp.a", 700)], Outcome::Arrest { people: 1 });
+    let wrong = concluded(5, &[("hsi.b", 2_000)], Outcome::NoFinding);
+    let ruled = concluded(7, &[], Outcome::FalseMatch { until_ms: 1_000 });
+    let referred = concluded(4, &[], Outcome::Referred { to: "dea".to_owned() });
+    let ana = life::by("ana", "analyst");
+    let reopened = right.after(life::event(20, &ana, What::Reopened { reason: "r".to_owned() })).unwrap();
+    let cleared = What::ExceptionConfirmed { exception: "diverted".to_owned(), note: "n".to_owned() };
+    let cleared = life::raised(0).after(life::event(1, &life::by("com", "commander"), cleared)).unwrap();
+    let sample = Sample::of([&right, &wrong, &ruled, &referred, &reopened, &cleared]);
+    assert_eq!(sample.datasets, ["cbp.a", "cbp.bonds", "hsi.b"]);
+    let told: Vec<_> = sample.judged.iter().map(|judged| (judged.strengths.clone(), judged.positive)).collect();
+    let expected = [(vec![0.0, 0.0, 1.0], false), (vec![0.0; 3], false), (vec![0.7, 0.0, 0.9], true)];
+    assert_eq!(told, expected, "in the order of their outcomes, the strongest piece of each data set");
+    assert_eq!((sample.positive(), sample.open, sample.untold), (1, 1, 2));
+    assert_eq!(sample.causes, [("watch w".to_owned(), 6)].into());
+    assert!(close(sample.judged[0].score.powi(2), 2.0, 1e-5));
+    assert!(!format!("{sample:?}").contains("ABC123"));
+}
+
 #[test]
 fn a_ranking_is_judged_by_hand() {
     // Best first: right, wrong, then a tie of right and wrong.
     let judgement = judge::judge([(0.5, true), (0.9, true), (0.7, false), (0.5, false)].into_iter());
     // Pairs: the first beats both wrong ones, the tied one loses one and halves one.
     assert!(close(judgement.concordance, 2.5 / 4.0, 1e-12));
-    assert_eq!((judgement.base.right, judgement.base.of, judgement.lift), (2, 4, 2.0));
+    assert_eq!((judgement.base.right, judgement.base.of, judgement.lift.ratio), (2, 4, 2.0));
     assert!(judgement.precision.is_empty());
     let ties = judge::judge((0..20).map(|number| (1.0, number % 2 == 0)));
     assert_eq!((ties.precision[0].right, ties.concordance), (0, 0.5), "ties flatter nobody");

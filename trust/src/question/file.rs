@@ -251,7 +251,7 @@ pub fn parse_moment(name: &str, text: &str) -> Result<i64, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Measure, Order, RelationKind, Trait},
+        super::{Measure, Order, RelationKind, TEXT_BYTES_MAX, Trait},
         *,
     };
 
@@ -315,6 +315,20 @@ mod tests {
         assert_eq!(parse_question(&relative.replace("= 30", "= -1"), 0).err().unwrap().reason, "question_file");
     }
 
+    /// A question with an indicator that has each event's strength from this attribute.
+    fn strongest(attribute: &str) -> String {
+        let strength_of = format!("strength_of = \"{attribute}\"");
+        WHOLE.replace("\"frequency\"", "\"strongest\"").replace("half_at = 10", &strength_of)
+    }
+
+    #[test]
+    fn the_strongest_event_is_asked_by_its_attribute_and_survives_the_wire() {
+        let question = parse_question(&strongest("strength"), 0).unwrap().question;
+        assert_eq!(question.indicators[0].measure, Measure::Strongest { of: "strength".to_owned() });
+        let wire = sallyport_proto::common::v1::Question::from(&question);
+        assert_eq!(Question::try_from(wire).unwrap(), question);
+    }
+
     #[test]
     fn each_fault_has_its_reason() {
         let faults = [
@@ -326,6 +340,11 @@ mod tests {
             (&*WHOLE.replace("\"frequency\"", "\"frequent\""), "measure_unknown"),
             (&*WHOLE.replace("half_at = 10", ""), "measure_settings"),
             (&*WHOLE.replace("half_at = 10", "half_at = 0"), "half_at_out_of_range"),
+            (&*WHOLE.replace("half_at = 10", "strength_of = \"strength\""), "measure_settings"),
+            (&*WHOLE.replace("\"frequency\"", "\"strongest\""), "measure_settings"),
+            (&*strongest("strength").replace("strength_of", "rarity_of"), "measure_settings"),
+            (&*strongest(""), "strength_of"),
+            (&*strongest(&"s".repeat(TEXT_BYTES_MAX + 1)), "strength_of"),
             (&*WHOLE.replace("weight = 0.5", "weight = -1"), "weight_out_of_range"),
             (&*WHOLE.replace("is = \">=\"", "is = \"like\""), "operator_unknown"),
             (&*WHOLE.replace("[\"2304\", \"2305\"]", "[]"), "filter_value_count"),
@@ -417,6 +436,12 @@ mod tests {
             (RELATED.replace("after = \"cbp.crossings\"", "after = \"hsi.calls\""), "relation_to_itself"),
             (RELATED.replacen("dataset = \"cbp.crossings\"", both, 1), "relation_circle"),
             (RELATED.replace("\"novelty\"", "\"burst\""), "relation_measure"),
+            (
+                RELATED
+                    .replace("\"novelty\"", "\"strongest\"\nstrength_of = \"strength\"")
+                    .replace("baseline_days = 90\n", ""),
+                "relation_measure",
+            ),
             (RELATED.replace("contact = \"callee\"", ""), "contact_missing"),
             (RELATED.replace("from = 2026-05-01", ""), "baseline_needs_window"),
             (RELATED.replace("= 90\n", "= 0\n"), "baseline_out_of_range"),

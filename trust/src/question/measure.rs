@@ -46,6 +46,11 @@ pub enum Measure {
     },
     /// How even the times between the subject's events are.
     Regularity,
+    /// The strongest of the subject's events, by a strength that the data set records of each.
+    Strongest {
+        /// The decimal attribute with the strength, 0 to 1.
+        of: String,
+    },
 }
 
 /// What of an event can be rare.
@@ -71,6 +76,7 @@ impl Measure {
             Self::Burst { .. } => "burst",
             Self::Silence { .. } => "silence",
             Self::Regularity => "regularity",
+            Self::Strongest { .. } => "strongest",
         }
     }
 
@@ -85,18 +91,26 @@ impl Measure {
         }
     }
 
+    /// The attribute with each event's own strength, if evidence comes from one.
+    pub fn strength_of(&self) -> Option<&str> {
+        match self {
+            Self::Strongest { of } => Some(of),
+            _ => None,
+        }
+    }
+
     /// True when evidence comes from a subject's history and not from a count of events.
     pub fn is_behaviour(&self) -> bool {
         self.baseline_days().is_some() || *self == Self::Regularity
     }
 
-    /// True when single events have a strength of their own, so that they can stand in relation.
+    /// True when single events can stand in relation.
     pub fn is_of_events(&self) -> bool {
-        !matches!(self, Self::Burst { .. } | Self::Silence { .. } | Self::Regularity)
+        !matches!(self, Self::Burst { .. } | Self::Silence { .. } | Self::Regularity | Self::Strongest { .. })
     }
 
-    /// Evidence in thousandths, 0 to 1,000, of so many events; for measures of behaviour the strongest
-    /// event's own, which is `strongest`.
+    /// Evidence in thousandths, 0 to 1,000, of so many events; for measures of behaviour and where events
+    /// have a strength of their own it is the strongest event's, which is `strongest`.
     ///
     /// - presence: 1 for every subject that is held
     /// - frequency: n / (n + half_at), the saturating form of Michaelis and Menten (Biochem. Z. 49, 1913)
@@ -125,6 +139,9 @@ impl Measure {
             }
             Self::Rarity { of: Trait::Attribute(name), .. } if name.is_empty() || name.len() > TEXT_BYTES_MAX => {
                 return Err(Refusal::bad_input("rarity_of", "Name an attribute: `rarity_of = \"port\"`."));
+            }
+            Self::Strongest { of } if of.is_empty() || of.len() > TEXT_BYTES_MAX => {
+                return Err(Refusal::bad_input("strength_of", "Name an attribute: `strength_of = \"strength\"`."));
             }
             _ => {}
         }
@@ -176,6 +193,8 @@ mod tests {
         assert_eq!(recency(24, Some(DAY_MS), 0), 1_000);
         assert_eq!(recency(24, None, DAY_MS), 0);
         assert_eq!(saturating(2_500, 5), 333);
+        let strongest = Measure::Strongest { of: "strength".to_owned() };
+        assert_eq!((strongest.strength(9, None, 0, 420), strongest.strength(1, None, 0, 2_000)), (420, 1_000));
     }
 
     proptest! {

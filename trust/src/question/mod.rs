@@ -289,8 +289,8 @@ impl Question {
         if self.rank_contacts || !self.indicators.iter().all(counts) {
             return wrong(
                 "person_measure",
-                "A question about persons measures presence, frequency or recency; ask for behaviour and relations \
-                 by an identifier, such as `subject = \"phone\"`.",
+                "A question about persons measures presence, frequency, recency or strongest; ask for behaviour and \
+                 relations by an identifier, such as `subject = \"phone\"`.",
             );
         }
         if self.indicators.iter().any(|indicator| !indicator.identifier.is_empty()) {

@@ -115,7 +115,8 @@ impl Question {
             if [anchor, indicator].iter().any(|side| !side.measure.is_of_events()) {
                 return Err(Refusal::bad_input(
                     "relation_measure",
-                    "Burst, silence and regularity are of a subject and not of an event: they cannot stand in relation.",
+                    "Burst, silence, regularity and strongest are of a subject and not of an event: they cannot stand in \
+                     relation.",
                 ));
             }
         }

@@ -206,6 +206,7 @@ impl From<&Measure> for pb::Measure {
             Measure::Burst { baseline_days } => Kind::Burst(pb::Burst { baseline_days: *baseline_days }),
             Measure::Silence { baseline_days } => Kind::Silence(pb::Silence { baseline_days: *baseline_days }),
             Measure::Regularity => Kind::Regularity(pb::Regularity {}),
+            Measure::Strongest { of } => Kind::Strongest(pb::Strongest { attribute: of.clone() }),
         };
         pb::Measure { kind: Some(kind) }
     }
@@ -228,6 +229,7 @@ impl TryFrom<pb::Measure> for Measure {
             Kind::Burst(burst) => Measure::Burst { baseline_days: burst.baseline_days },
             Kind::Silence(silence) => Measure::Silence { baseline_days: silence.baseline_days },
             Kind::Regularity(_) => Measure::Regularity,
+            Kind::Strongest(strongest) => Measure::Strongest { of: strongest.attribute },
         })
     }
 }

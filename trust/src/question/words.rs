@@ -31,6 +31,7 @@ pub fn measure(measure: &Measure) -> String {
             format!("how unusually few events a subject has, against the {baseline_days} days before")
         }
         Measure::Regularity => "how evenly a subject's events are spaced".to_owned(),
+        Measure::Strongest { of } => format!("how strong a subject's strongest event is, by the attribute {of:?}"),
     }
 }
 

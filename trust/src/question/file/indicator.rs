@@ -25,6 +25,7 @@ pub(super) struct FileIndicator {
     half_life_hours: Option<u32>,
     baseline_days: Option<u32>,
     rarity_of: Option<String>,
+    strength_of: Option<String>,
     #[serde(default = "default_weight")]
     weight: f64,
     #[serde(default)]
@@ -47,6 +48,9 @@ fn default_measure() -> String {
 fn default_weight() -> f64 {
     1.0
 }
+
+const MEASURES: [&str; 9] =
+    ["presence", "frequency", "recency", "novelty", "rarity", "burst", "silence", "regularity", "strongest"];
 
 /// Others at which the evidence of a relation is one half, unless the file says otherwise.
 const OTHERS_HALF_AT: u32 = 5;
@@ -77,31 +81,34 @@ impl FileIndicator {
     }
 
     fn measure(&self) -> Result<Measure, Refusal> {
-        let settings = (self.half_at, self.half_life_hours, self.baseline_days, self.rarity_of.as_deref());
+        let settings = (
+            self.half_at,
+            self.half_life_hours,
+            self.baseline_days,
+            self.rarity_of.as_deref(),
+            self.strength_of.as_deref(),
+        );
         match (self.measure.as_str(), settings) {
-            ("presence", (None, None, None, None)) => Ok(Measure::Presence),
-            ("frequency", (Some(half_at), None, None, None)) => Ok(Measure::Frequency { half_at }),
-            ("recency", (None, Some(half_life_hours), None, None)) => Ok(Measure::Recency { half_life_hours }),
-            ("novelty", (None, None, Some(baseline_days), None)) => Ok(Measure::Novelty { baseline_days }),
-            ("rarity", (None, None, Some(baseline_days), Some(of))) => {
+            ("presence", (None, None, None, None, None)) => Ok(Measure::Presence),
+            ("frequency", (Some(half_at), None, None, None, None)) => Ok(Measure::Frequency { half_at }),
+            ("recency", (None, Some(half_life_hours), None, None, None)) => Ok(Measure::Recency { half_life_hours }),
+            ("novelty", (None, None, Some(baseline_days), None, None)) => Ok(Measure::Novelty { baseline_days }),
+            ("rarity", (None, None, Some(baseline_days), Some(of), None)) => {
                 Ok(Measure::Rarity { of: rarity_of(of), baseline_days })
             }
-            ("burst", (None, None, Some(baseline_days), None)) => Ok(Measure::Burst { baseline_days }),
-            ("silence", (None, None, Some(baseline_days), None)) => Ok(Measure::Silence { baseline_days }),
-            ("regularity", (None, None, None, None)) => Ok(Measure::Regularity),
-            ("presence" | "frequency" | "recency" | "novelty" | "rarity" | "burst" | "silence" | "regularity", _) => {
-                Err(Refusal::bad_input(
-                    "measure_settings",
-                    "`frequency` takes `half_at`, `recency` takes `half_life_hours`, `novelty`, `burst` and `silence` take \
-                 `baseline_days`, `rarity` takes that and `rarity_of`, `presence` and `regularity` take none.",
-                ))
-            }
+            ("burst", (None, None, Some(baseline_days), None, None)) => Ok(Measure::Burst { baseline_days }),
+            ("silence", (None, None, Some(baseline_days), None, None)) => Ok(Measure::Silence { baseline_days }),
+            ("regularity", (None, None, None, None, None)) => Ok(Measure::Regularity),
+            ("strongest", (None, None, None, None, Some(of))) => Ok(Measure::Strongest { of: of.to_owned() }),
+            (measure, _) if MEASURES.contains(&measure) => Err(Refusal::bad_input(
+                "measure_settings",
+                "`frequency` takes `half_at`, `recency` takes `half_life_hours`, `novelty`, `burst` and `silence` take \
+                 `baseline_days`, `rarity` takes that and `rarity_of`, `strongest` takes `strength_of`, `presence` and \
+                 `regularity` take none.",
+            )),
             (other, _) => Err(Refusal::bad_input(
                 "measure_unknown",
-                format!(
-                    "`{other}` is no measure; use presence, frequency, recency, novelty, rarity, burst, silence or \
-                     regularity."
-                ),
+                format!("`{other}` is no measure; use one of {}.", MEASURES.join(", ")),
             )),
         }
     }
