@@ -386,4 +386,17 @@ impl Dataset {
             )),
         }
     }
+
+    /// The identifier of any type that a question means.
+    pub(crate) fn identifier_named(&self, name: &str) -> Result<&Identifier, String> {
+        let mut fitting = self.identifier.iter().filter(|one| name.is_empty() || one.name == name);
+        match (fitting.next(), fitting.next()) {
+            (Some(one), None) => Ok(one),
+            (Some(first), Some(_)) => Err(format!(
+                "`{}` has more than one identifier: say `identifier = \"{}\"` or another.",
+                self.name, first.name
+            )),
+            (None, _) => Err(format!("`{}` has no identifier that is called `{name}`.", self.name)),
+        }
+    }
 }

@@ -368,6 +368,11 @@ impl Holdings {
         self.inner().subjects.get(&kind)?.number(identifier)
     }
 
+    /// A cell of own rows and those next to it, by number, each with the wide cell that it belongs to.
+    pub(crate) fn cells_near(&self, cell: u32) -> Vec<(u32, u64)> {
+        self.inner().subjects.get(&IdentifierType::Cell).map_or_else(Vec::new, |cells| place::near(cells, cell))
+    }
+
     /// The identifier of an own subject.
     pub(crate) fn identifier(&self, kind: IdentifierType, subject: u32) -> Option<Canonical> {
         self.inner().subjects.get(&kind)?.identifier(subject).cloned()

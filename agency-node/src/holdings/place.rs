@@ -56,3 +56,10 @@ fn number(cell: Cell, table: &mut Subjects) -> Option<u32> {
 fn canonical(cell: Cell) -> Option<Canonical> {
     canonicalise(IdentifierType::Cell, &cell.spelling(), &Context::default()).ok()
 }
+
+/// A cell and those next to it that have numbers, each with the wide cell that it belongs to.
+pub(super) fn near(cells: &Subjects, number: u32) -> Vec<(u32, u64)> {
+    let cell = cells.identifier(number).and_then(Cell::of);
+    let near = cell.into_iter().flat_map(Cell::with_neighbours);
+    near.filter_map(|near| Some((cells.number(&canonical(near)?)?, near.area()))).collect()
+}

@@ -9,6 +9,8 @@ use super::{Canonical, Unusable};
 
 /// Hexagons with edges of 0.5 km.
 const RESOLUTION: Resolution = Resolution::Eight;
+/// Hexagons with edges of 10 km: what lies in different ones is at different places.
+const AREA_RESOLUTION: Resolution = Resolution::Five;
 
 /// A cell.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +26,11 @@ impl Cell {
         Some(Self(place.to_cell(RESOLUTION)))
     }
 
+    /// The cell that an identifier of this type stands for.
+    pub(crate) fn of(identifier: &Canonical) -> Option<Self> {
+        identifier.as_str().parse().ok().map(Self)
+    }
+
     /// Its canonical spelling.
     pub(crate) fn spelling(self) -> String {
         self.0.to_string()
@@ -32,6 +39,11 @@ impl Cell {
     /// The cell itself and those next to it: seven, or six where it is one of the twelve pentagons.
     pub(crate) fn with_neighbours(self) -> Vec<Self> {
         self.0.grid_disk::<Vec<_>>(1).into_iter().map(Self).collect()
+    }
+
+    /// The wide cell that it belongs to.
+    pub(crate) fn area(self) -> u64 {
+        self.0.parent(AREA_RESOLUTION).map_or(0, u64::from)
     }
 }
 
@@ -51,7 +63,8 @@ mod tests {
         // The examples of the H3 documentation.
         let cell = Cell::at(37.769_377, -122.388_903).unwrap();
         assert_eq!(cell.spelling(), "88283082e7fffff");
-        assert_eq!(canonicalise(&cell.spelling()).unwrap().as_str(), cell.spelling());
+        assert_eq!(Cell::at(37.361_559_3, -122.055_323_8).unwrap().area(), 0x0852_8347_3fff_ffff);
+        assert!(Cell::of(&canonicalise(&cell.spelling()).unwrap()).unwrap() == cell);
         for wrong in ["", "88283082e7ffff", "88283082E7fffff", "+88283082e7fffff", "85283473fffffff", "x", "８"] {
             assert!(canonicalise(wrong).is_err(), "{wrong}");
         }
