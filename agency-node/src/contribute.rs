@@ -233,8 +233,9 @@ async fn scan(
         })
         .collect();
     let over_budget = over.count(subject);
-    let told = Told { rows: holding.rows, newest_ms: holding.newest_ms, untagged, over_budget, unrecorded };
-    Ok((preamble(node, dataset, &identifier.name, told, permit), subjects))
+    let unusable = node.holdings.manifest(&dataset.name).map_or(0, |manifest| manifest.lost(&identifier.name));
+    let told = Told { rows: holding.rows, unusable, newest_ms: holding.newest_ms, untagged, over_budget, unrecorded };
+    Ok((preamble(dataset, told, permit), subjects))
 }
 
 /// As a fold of counts, with each subject's behaviour as its strength.
@@ -266,6 +267,7 @@ async fn behaving(
 /// What the coverage says of a part.
 struct Told {
     rows: u64,
+    unusable: u64,
     newest_ms: Option<i64>,
     untagged: u64,
     over_budget: u64,
@@ -276,22 +278,23 @@ fn link_preamble(node: &Node, indicator: &Indicator, side: &Side, permit: &Permi
     let dataset = node.holdings.dataset(&indicator.dataset)?;
     let told = Told {
         rows: side.rows,
+        unusable: side.unusable,
         newest_ms: side.newest_ms,
         untagged: side.untagged,
         over_budget: side.over_budget,
         unrecorded: side.unrecorded.clone(),
     };
-    Ok(preamble(node, dataset, &side.identifier, told, permit))
+    Ok(preamble(dataset, told, permit))
 }
 
-fn preamble(node: &Node, dataset: &Dataset, identifier: &str, told: Told, permit: &Permit) -> Preamble {
+fn preamble(dataset: &Dataset, told: Told, permit: &Permit) -> Preamble {
     let obligations = permit.obligations();
     let coverage = Coverage {
         outcome: Outcome::Answered.into(),
         rows: told.rows,
         untagged: told.untagged,
         over_budget: told.over_budget,
-        unusable: node.holdings.manifest(&dataset.name).map_or(0, |manifest| manifest.lost(identifier)),
+        unusable: told.unusable,
         newest_day: told.newest_ms.map(|moment| u32::from(day(moment))),
         gaps: dataset.coverage.gaps.iter().cloned().chain(told.unrecorded).collect(),
         ..Default::default()

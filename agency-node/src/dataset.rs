@@ -42,6 +42,9 @@ pub struct Dataset {
     pub identifier: Vec<Identifier>,
     /// Columns that describe a person.
     pub person: Option<Person>,
+    /// Where an event happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// What may be filtered on.
     #[serde(default)]
     pub attribute: Vec<Attribute>,
@@ -81,6 +84,16 @@ pub struct Time {
     pub column: String,
     /// As in strftime, such as `%Y%m%d %H%M`, read as UTC; RFC 3339 or a date when absent.
     pub format: Option<String>,
+}
+
+/// The columns of an event's place, in degrees north and east.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// Column name.
+    pub latitude: String,
+    /// Column name.
+    pub longitude: String,
 }
 
 /// A column that names a subject.
@@ -262,7 +275,7 @@ impl Coverage {
 
 const DAY_MS: i64 = 86_400_000;
 /// Names that columns of the prepared data set have, or questions use.
-const RESERVED: [&str; 4] = ["time", "label", "record", "person"];
+const RESERVED: [&str; 5] = ["time", "label", "record", "person", "cell"];
 
 mod type_name {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -326,6 +339,9 @@ impl Dataset {
         if self.live && self.person.is_some() {
             return Err("is `live` and has a [dataset.person]: leave one of them out".to_owned());
         }
+        if self.place.is_some() && self.time.is_none() {
+            return Err("has a [dataset.place] and no [dataset.time]: without a time no place is shared".to_owned());
+        }
         let mut used = BTreeSet::new();
         let names = self.identifier.iter().map(|i| &i.name).chain(self.attribute.iter().map(|a| &a.name));
         for name in names {
@@ -338,6 +354,13 @@ impl Dataset {
             Some(country) => Err(format!("`{country}` is no country; write two capitals such as US")),
             None => Ok(()),
         }
+    }
+
+    /// What is numbered and tagged of it: identifiers, keys of persons, cells; some more than once.
+    pub(crate) fn subject_types(&self) -> impl Iterator<Item = IdentifierType> {
+        let identified = self.identifier.iter().map(|identifier| identifier.kind);
+        let described = self.person.iter().map(|_| IdentifierType::PersonKey);
+        identified.chain(described).chain(self.place.iter().map(|_| IdentifierType::Cell))
     }
 
     /// Which identifiers are the row's own subject's, in their order.
@@ -361,6 +384,19 @@ impl Dataset {
                 "`{}` has more than one {kind}: say `identifier = \"{}\"` or another.",
                 self.name, several[0].name
             )),
+        }
+    }
+
+    /// The identifier of any type that a question means.
+    pub(crate) fn identifier_named(&self, name: &str) -> Result<&Identifier, String> {
+        let mut fitting = self.identifier.iter().filter(|one| name.is_empty() || one.name == name);
+        match (fitting.next(), fitting.next()) {
+            (Some(one), None) => Ok(one),
+            (Some(first), Some(_)) => Err(format!(
+                "`{}` has more than one identifier: say `identifier = \"{}\"` or another.",
+                self.name, first.name
+            )),
+            (None, _) => Err(format!("`{}` has no identifier that is called `{name}`.", self.name)),
         }
     }
 }

@@ -15,7 +15,7 @@ use sallyport_trust::{
     question::{Asker, PERSON, check_freshness, vouches_for},
 };
 
-use crate::{dataset::Dataset, identifier::IdentifierType, node::Node, patterns};
+use crate::{dataset::Dataset, holdings::CELL, identifier::IdentifierType, node::Node, patterns};
 
 const INTRODUCTION: SigningPurpose = SigningPurpose::new("introduction");
 
@@ -69,9 +69,10 @@ fn budgets(node: &Node, asker: &Asker) -> Vec<Budget> {
 
 fn description(node: &Node, dataset: &Dataset) -> DatasetDescription {
     let manifest = node.holdings.manifest(&dataset.name).unwrap_or_default();
-    let subjects = |name: &String| manifest.subjects.get(name).copied().unwrap_or_default();
+    let subjects = |name: &str| manifest.subjects.get(name).copied().unwrap_or_default();
     // The tables do not tell which data set an identifier without a tag stands in: the worst is told.
-    let untagged = |kind, name| node.untagged_count(kind).min(subjects(name));
+    let untagged = |kind, name: &str| node.untagged_count(kind).min(subjects(name));
+    let untagged_cells = dataset.place.iter().map(|_| untagged(IdentifierType::Cell, CELL));
     let day = |moment_ms: i64| u32::try_from(moment_ms.div_euclid(86_400_000)).ok();
     DatasetDescription {
         name: dataset.name.clone(),
@@ -108,7 +109,8 @@ fn description(node: &Node, dataset: &Dataset) -> DatasetDescription {
         has_time: dataset.time.is_some(),
         rows: manifest.rows,
         unusable: manifest.unusable.values().sum::<u64>() + manifest.unreadable,
-        untagged: dataset.identifier.iter().map(|i| untagged(i.kind, &i.name)).sum(),
+        has_place: dataset.place.is_some(),
+        untagged: dataset.identifier.iter().map(|i| untagged(i.kind, &i.name)).chain(untagged_cells).sum(),
         oldest_day: manifest.oldest_ms.and_then(day),
         newest_day: manifest.newest_ms.and_then(day),
         gaps: dataset.coverage.gaps.clone(),

@@ -1,10 +1,11 @@
 //! One side of a relation: which circumstances this node's events are, keyed, sorted and sealed. And
 //! records of persons, whose names and identifiers are keyed the same way.
 //!
-//! Neither times nor contacts nor names leave: they are part of keys that only a data set with the same
-//! circumstance can meet.
+//! Neither times nor places nor contacts nor names leave: they are part of keys that only a data set with
+//! the same circumstance can meet.
 
 mod contacts;
+mod meetings;
 mod persons;
 
 pub(crate) use persons::persons;
@@ -22,14 +23,15 @@ use sallyport_join::{
 use sallyport_trust::{
     error::{Kind, Refusal},
     policy::Permit,
-    question::{LinkPart, OpenedQuestion, RelationKind},
+    question::{LinkPart, OpenedQuestion, Order, RelationKind},
 };
 
 use crate::{
     about::About,
     contribute::{Rows, rows_message},
+    dataset::{Dataset, Identifier},
     history::{History, history},
-    holdings::{NEVER, NOBODY},
+    holdings::{HoldingsError, NEVER, NOBODY},
     identifier::IdentifierType,
     linkage::{epochs::Agreed, tags::Tags},
     node::Node,
@@ -50,9 +52,9 @@ const DAY_MS: i64 = 86_400_000;
 /// Something that happened to someone, as it will meet the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Circumstance {
-    /// Number of the subject whose tag begins the key.
+    /// Number of the subject, the contact or the cell whose tag begins the key.
     keyed: u32,
-    /// Minutes since 1970; for relations in time.
+    /// Minutes since 1970; for relations in time and at places.
     minute: Option<u32>,
     /// Number of the one whom the row is about.
     about: u32,
@@ -70,16 +72,35 @@ pub(crate) struct Side {
     reach: Option<Reach>,
     follower: bool,
     share_point: u8,
-    /// Name of the identifier that the subjects are read from.
-    pub(crate) identifier: String,
     /// Events that took part.
     pub(crate) rows: u64,
+    /// Rows that say nothing of whom they are about, or where that was.
+    pub(crate) unusable: u64,
     /// Circumstances that lack a tag.
     pub(crate) untagged: u64,
     /// Those whom rows would be about, but of whom nothing more may be released.
     pub(crate) over_budget: u64,
     pub(crate) newest_ms: Option<i64>,
     pub(crate) unrecorded: Option<String>,
+}
+
+/// Whose events a side looks at.
+struct Whom<'a> {
+    identifier: &'a Identifier,
+    /// Those who are looked up.
+    own_list: Option<Vec<u32>>,
+    /// Only these.
+    within: Option<Vec<u32>>,
+}
+
+/// What a side's events are circumstances of.
+struct Found {
+    circumstances: Vec<Circumstance>,
+    keyed: IdentifierType,
+    about: IdentifierType,
+    rows: u64,
+    newest_ms: Option<i64>,
+    unrecorded: Option<String>,
 }
 
 /// Reads the side's events and says what they are circumstances of.
@@ -91,84 +112,135 @@ pub(crate) async fn side(
     share_point: u8,
     permit: &Permit,
 ) -> Result<Side, Refusal> {
-    let header = &question.header;
-    let indicator = &part.indicator;
-    let dataset = node.holdings.dataset(&indicator.dataset)?;
-    let subject = subject_type(&header.subject)?;
-    let identifier =
-        dataset.identifier_for(subject, &indicator.identifier).map_err(crate::holdings::HoldingsError::Identifier)?;
-    let contact = dataset.identifier.iter().find(|identifier| identifier.name == indicator.contact);
-    let own_list = part.own_list.then(|| node.looked_up(subject, agreed, &question.id)).transpose()?;
-    let narrowed = header.is_lookup() && !part.own_list && !part.rank_contacts && !is_common(part);
-    let within = match &own_list {
-        // Contacts of contacts pass through others, so nobody may be left out yet.
-        Some(own) if !is_common(part) => Some(own.clone()),
-        _ => narrowed.then(|| node.hidden_among(subject, agreed, &header.ranges)),
-    };
-    let history = history(node, permit, header, indicator, &identifier.name, within.as_deref()).await?;
-    let contact_type = contact.map_or(subject, |contact| contact.kind);
-    let about_contacts = part.rank_contacts && part.follower;
-    let (keyed_type, about_type) = match part.kind {
-        RelationKind::CommonContacts { .. } => (contact_type, subject),
-        RelationKind::InTime { .. } => (subject, if about_contacts { contact_type } else { subject }),
-    };
-    let newest_ms = history.events.moments_ms.iter().copied().max().filter(|&moment| moment != NEVER);
-    let unrecorded = history.unrecorded.clone();
-    let measure = indicator.measure.clone();
-    let kind = part.kind;
-    let same_type = contact_type == subject;
-    let work = tokio::task::spawn_blocking(move || match kind {
-        RelationKind::InTime { .. } => Ok(in_time(&history, about_contacts)),
-        RelationKind::CommonContacts { hops } if hops == 1 || same_type => {
-            contacts::circumstances(&history, &measure, hops, own_list.as_deref())
+    let dataset = node.holdings.dataset(&part.indicator.dataset)?;
+    let whom = whom(node, agreed, question, part, identifier_of(dataset, &question.header.subject, part)?)?;
+    let (mut found, reach) = match part.kind {
+        RelationKind::SamePlace { minutes, .. } => {
+            let found = meetings::found(node, agreed, question, part, &whom, permit).await?;
+            (found, Some(Reach::new(Order::Around, minutes)))
         }
-        RelationKind::CommonContacts { .. } => {
-            Err(Refusal::bad_input("relation_hops", "`hops = 2` needs contacts of the same type as the subjects."))
+        RelationKind::InTime { order, minutes } => {
+            (of_history(node, question, part, &whom, permit).await?, Some(Reach::new(order, minutes)))
         }
-    });
-    let mut circumstances = work.await.map_err(|error| Refusal::internal("relation_failed", &error))??;
-    let rows = circumstances.iter().map(|c| u64::from(c.evidence.events)).sum();
+        RelationKind::CommonContacts { .. } => (of_history(node, question, part, &whom, permit).await?, None),
+    };
     let over = node.over_budget();
-    circumstances.retain(|circumstance| !over.holds(About::Subject(about_type, circumstance.about)));
-    if circumstances.len() > CIRCUMSTANCES_MAX {
+    found.circumstances.retain(|circumstance| !over.holds(About::Subject(found.about, circumstance.about)));
+    if found.circumstances.len() > CIRCUMSTANCES_MAX {
         return Err(too_many());
     }
     let keys = LinkKeys::derive(&agreed.secret, &question.id.0, part.link);
-    let question_keys = QuestionKeys::derive(&agreed.secret, &question.id.0, header.minimum_datasets);
-    let prepared = by_number(node.holdings.tags(keyed_type, &agreed.tags), |tags| keys.prepare(tags));
-    let references = by_number(node.holdings.tags(about_type, &agreed.tags), |tags| question_keys.join_keys(tags));
+    let question_keys = QuestionKeys::derive(&agreed.secret, &question.id.0, question.header.minimum_datasets);
+    let prepared = by_number(node.holdings.tags(found.keyed, &agreed.tags), |tags| keys.prepare(tags));
+    let references = by_number(node.holdings.tags(found.about, &agreed.tags), |tags| question_keys.join_keys(tags));
     let has = |table: &[Option<u128>], number: u32| table.get(number as usize).is_some_and(Option::is_some);
     let tagged = |c: &&Circumstance| has(&prepared, c.keyed) && has(&references, c.about);
-    let untagged = circumstances.iter().filter(|c| !tagged(c)).count() as u64;
-    let reach = match kind {
-        RelationKind::InTime { order, minutes } => Some(Reach::new(order, minutes)),
-        RelationKind::CommonContacts { .. } => None,
-    };
     Ok(Side {
-        rows,
-        untagged,
-        over_budget: over.count(about_type),
-        newest_ms,
-        unrecorded,
-        circumstances,
+        untagged: found.circumstances.iter().filter(|c| !tagged(c)).count() as u64,
+        unusable: unusable(node, dataset, part, whom.identifier),
+        rows: found.rows,
+        over_budget: over.count(found.about),
+        newest_ms: found.newest_ms,
+        unrecorded: found.unrecorded,
+        circumstances: found.circumstances,
         keys,
         prepared,
         references,
         reach,
         follower: part.follower,
         share_point,
-        identifier: identifier.name.clone(),
     })
+}
+
+/// The identifier that names whom a side's rows are about. Whom the ranked ones are to meet may be known by
+/// another type of identifier than they are.
+pub(crate) fn identifier_of<'a>(
+    dataset: &'a Dataset,
+    subject: &str,
+    part: &LinkPart,
+) -> Result<&'a Identifier, Refusal> {
+    let (subject, named) = (subject_type(subject)?, &part.indicator.identifier);
+    let of_any_type = matches!(part.kind, RelationKind::SamePlace { .. }) && !part.follower;
+    let fitting = if of_any_type { dataset.identifier_named(named) } else { dataset.identifier_for(subject, named) };
+    let identifier = fitting.map_err(HoldingsError::Identifier)?;
+    if part.own_list && identifier.kind != subject {
+        return Err(Refusal::bad_input(
+            "lookup_other_type",
+            format!(
+                "Whom you look up is known by {subject}, and `{}` by {}: ask without a look-up, or about a data set \
+                 that knows them by {subject}.",
+                dataset.name, identifier.kind
+            ),
+        ));
+    }
+    Ok(identifier)
+}
+
+fn whom<'a>(
+    node: &Node,
+    agreed: &Agreed,
+    question: &OpenedQuestion,
+    part: &LinkPart,
+    identifier: &'a Identifier,
+) -> Result<Whom<'a>, Refusal> {
+    let header = &question.header;
+    let own_list = part.own_list.then(|| node.looked_up(identifier.kind, agreed, &question.id)).transpose()?;
+    let narrowed = header.is_lookup() && !part.own_list && !part.rank_contacts && !part.kind.ranks_alone();
+    let within = match &own_list {
+        // Contacts of contacts pass through others, so nobody may be left out yet.
+        Some(own) if !matches!(part.kind, RelationKind::CommonContacts { .. }) => Some(own.clone()),
+        _ => narrowed.then(|| node.hidden_among(identifier.kind, agreed, &header.ranges)),
+    };
+    Ok(Whom { identifier, own_list, within })
+}
+
+/// Rows that say nothing here.
+fn unusable(node: &Node, dataset: &Dataset, part: &LinkPart, identifier: &Identifier) -> u64 {
+    let Some(manifest) = node.holdings.manifest(&dataset.name) else { return 0 };
+    let at_places = matches!(part.kind, RelationKind::SamePlace { .. });
+    manifest.lost(&identifier.name) + if at_places { manifest.without_place() } else { 0 }
+}
+
+/// Events in time, and contacts.
+async fn of_history(
+    node: &Arc<Node>,
+    question: &OpenedQuestion,
+    part: &LinkPart,
+    whom: &Whom<'_>,
+    permit: &Permit,
+) -> Result<Found, Refusal> {
+    let (indicator, subject) = (&part.indicator, whom.identifier.kind);
+    let name = &whom.identifier.name;
+    let history = history(node, permit, &question.header, indicator, name, whom.within.as_deref()).await?;
+    let dataset = node.holdings.dataset(&indicator.dataset)?;
+    let contact = dataset.identifier.iter().find(|identifier| identifier.name == indicator.contact);
+    let contact = contact.map_or(subject, |contact| contact.kind);
+    let about_contacts = part.rank_contacts && part.follower;
+    let newest_ms = history.events.moments_ms.iter().copied().max().filter(|&moment| moment != NEVER);
+    let unrecorded = history.unrecorded.clone();
+    let (measure, own_list, kind) = (indicator.measure.clone(), whom.own_list.clone(), part.kind);
+    let work = tokio::task::spawn_blocking(move || match kind {
+        RelationKind::CommonContacts { hops } if hops == 1 || contact == subject => {
+            contacts::circumstances(&history, &measure, hops, own_list.as_deref())
+        }
+        RelationKind::CommonContacts { .. } => {
+            Err(Refusal::bad_input("relation_hops", "`hops = 2` needs contacts of the same type as the subjects."))
+        }
+        _ => Ok(in_time(&history, about_contacts)),
+    });
+    let circumstances = work.await.map_err(|error| Refusal::internal("relation_failed", &error))??;
+    let rows = circumstances.iter().map(|c| u64::from(c.evidence.events)).sum();
+    let (keyed, about) = match kind {
+        RelationKind::CommonContacts { .. } => (contact, subject),
+        _ => (subject, if about_contacts { contact } else { subject }),
+    };
+    Ok(Found { circumstances, keyed, about, rows, newest_ms, unrecorded })
 }
 
 fn subject_type(name: &str) -> Result<IdentifierType, Refusal> {
     name.parse().map_err(|_| {
         Refusal::bad_input("subject_unknown", format!("`{name}` is no type of identifier that this node knows."))
     })
-}
-
-fn is_common(part: &LinkPart) -> bool {
-    matches!(part.kind, RelationKind::CommonContacts { .. })
 }
 
 fn too_many() -> Refusal {

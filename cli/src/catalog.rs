@@ -65,6 +65,7 @@ fn dataset_json(dataset: &DatasetDescription) -> Value {
         "identifiers": identifiers.collect::<Vec<_>>(),
         "attributes": attributes.collect::<Vec<_>>(),
         "has_time": dataset.has_time,
+        "has_place": dataset.has_place,
         "rows": dataset.rows,
         "unusable": dataset.unusable,
         "untagged": dataset.untagged,
@@ -92,7 +93,7 @@ fn print_node(node: &NodeCatalog) {
                 (Some(oldest), Some(newest)) => format!("{oldest} to {newest}"),
                 _ => "no times".to_owned(),
             },
-            identifiers.collect::<Vec<_>>().join(", "),
+            identifiers.chain(dataset.has_place.then(|| "place".to_owned())).collect::<Vec<_>>().join(", "),
             attributes.collect::<Vec<_>>().join(", "),
             dataset.gaps.join("; "),
         ]

@@ -28,6 +28,8 @@ mod feeds;
 mod leads;
 #[path = "end_to_end/life.rs"]
 mod life;
+#[path = "end_to_end/meetings.rs"]
+mod meetings;
 #[path = "end_to_end/members.rs"]
 mod members;
 #[path = "end_to_end/patterns.rs"]

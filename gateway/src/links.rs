@@ -111,6 +111,7 @@ async fn merge(
 fn counting(follower: &LinkPart) -> Counting {
     match follower.kind {
         RelationKind::CommonContacts { .. } => Counting::Circumstances,
+        RelationKind::SamePlace { places, .. } => Counting::Places { least: places },
         RelationKind::InTime { .. } if follower.rank_contacts => Counting::Others,
         RelationKind::InTime { .. } => Counting::Events,
     }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use sallyport_trust::{
     error::Refusal,
     policy::Permit,
-    question::{Indicator, OpenedQuestion},
+    question::{Indicator, OpenedIndicator, OpenedQuestion},
 };
 
 use crate::{
+    dataset::{Dataset, Identifier},
     holdings::{HoldingsError, RECORD, Scan},
     identifier::IdentifierType,
+    link,
     linkage::epochs::Agreed,
     node::Node,
 };
@@ -21,7 +23,7 @@ pub(super) async fn count(
     node: &Arc<Node>,
     agreed: &Agreed,
     question: &OpenedQuestion,
-    indicator: &Indicator,
+    (part, indicator): (&OpenedIndicator, &Indicator),
     permit: &Permit,
 ) -> Result<(u64, u64), Refusal> {
     let header = &question.header;
@@ -35,18 +37,26 @@ pub(super) async fn count(
     let holding = if header.is_of_persons() {
         node.holdings.fold_records(permit, &indicator.dataset, &scan).await?.1
     } else {
-        let subject: IdentifierType = header.subject.parse().map_err(|_| {
-            Refusal::bad_input(
-                "subject_unknown",
-                format!("`{}` is no type of identifier that this node knows.", header.subject),
-            )
-        })?;
-        let dataset = node.holdings.dataset(&indicator.dataset)?;
-        let identifier = dataset.identifier_for(subject, &indicator.identifier).map_err(HoldingsError::Identifier)?;
-        let within = header.is_lookup().then(|| node.hidden_among(subject, agreed, &header.ranges));
+        let identifier = identifier(node.holdings.dataset(&indicator.dataset)?, &header.subject, part, indicator)?;
+        let within = header.is_lookup().then(|| node.hidden_among(identifier.kind, agreed, &header.ranges));
         scan.identifier = &identifier.name;
         scan.within = within.as_deref();
         node.holdings.fold(permit, &indicator.dataset, &scan).await?
     };
     Ok((holding.rows, holding.subjects.len() as u64))
+}
+
+fn identifier<'a>(
+    dataset: &'a Dataset,
+    subject: &str,
+    part: &OpenedIndicator,
+    indicator: &Indicator,
+) -> Result<&'a Identifier, Refusal> {
+    if let OpenedIndicator::Link(part) = part {
+        return link::identifier_of(dataset, subject, part);
+    }
+    let subject: IdentifierType = subject.parse().map_err(|_| {
+        Refusal::bad_input("subject_unknown", format!("`{subject}` is no type of identifier that this node knows."))
+    })?;
+    Ok(dataset.identifier_for(subject, &indicator.identifier).map_err(HoldingsError::Identifier)?)
 }

@@ -93,7 +93,7 @@ pub(crate) async fn released(
         Found::Refused(held) => return Err(refused(node, &held)),
         Found::Waiting(held) => held,
         Found::Nothing => {
-            let (rows, subjects) = count::count(node, agreed, question, indicator, &hold.to_count()).await?;
+            let (rows, subjects) = count::count(node, agreed, question, (part, indicator), &hold.to_count()).await?;
             let part = in_words(question, part, indicator, asking.part, (rows, subjects))?;
             trail.count("held_rows", rows);
             node.releases.hold(&asking, &hold, asked(question, indicator), part, now_ms)?

@@ -4,6 +4,7 @@
 //! identifiers nor subject numbers can be serialised to the wire.
 
 mod events;
+mod place;
 mod prepare;
 mod records;
 mod refresh;
@@ -32,6 +33,7 @@ use sallyport_trust::{
 };
 
 pub(crate) use events::{EventScan, Events, NEVER, NOBODY};
+pub(crate) use place::CELL;
 pub(crate) use prepare::Manifest;
 pub(crate) use records::{Described, RECORD, RecordKey, Records};
 pub(crate) use refresh::Seen;
@@ -159,9 +161,7 @@ impl Holdings {
     pub(crate) fn open(state: &Path, datasets: Vec<Dataset>) -> Result<Self, HoldingsError> {
         let directory = state.join("subjects");
         let mut subjects = BTreeMap::new();
-        let identified = datasets.iter().flat_map(|dataset| &dataset.identifier).map(|identifier| identifier.kind);
-        let described = datasets.iter().filter(|dataset| dataset.person.is_some()).map(|_| IdentifierType::PersonKey);
-        for kind in identified.chain(described) {
+        for kind in datasets.iter().flat_map(Dataset::subject_types) {
             if let std::collections::btree_map::Entry::Vacant(place) = subjects.entry(kind) {
                 place.insert(Subjects::open(&directory, kind).map_err(HoldingsError::state)?);
             }
@@ -376,6 +376,11 @@ impl Holdings {
     /// The number of an own subject.
     pub(crate) fn number(&self, _permit: &Permit, kind: IdentifierType, identifier: &Canonical) -> Option<u32> {
         self.inner().subjects.get(&kind)?.number(identifier)
+    }
+
+    /// A cell of own rows and those next to it, by number, each with the wide cell that it belongs to.
+    pub(crate) fn cells_near(&self, cell: u32) -> Vec<(u32, u64)> {
+        self.inner().subjects.get(&IdentifierType::Cell).map_or_else(Vec::new, |cells| place::near(cells, cell))
     }
 
     /// The identifier of an own subject.

@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     HoldingsError, Subjects,
+    place::{CELL, Places},
     records::{Builder, RECORD, Row},
     source,
 };
@@ -61,8 +62,14 @@ impl Manifest {
             unreadable = self.unreadable,
             bad_times = self.bad_times,
             bad_attributes = self.bad_attributes,
+            bad_places = self.without_place(),
             "prepared"
         );
+    }
+
+    /// Rows whose place is missing or none.
+    pub(crate) fn without_place(&self) -> u64 {
+        self.unusable.get(CELL).copied().unwrap_or_default()
     }
 
     /// Rows that say nothing about this identifier's subjects: unreadable ones and unusable identifiers.
@@ -77,7 +84,7 @@ pub(crate) const TIME: &str = "time";
 pub(crate) const LABEL: &str = "label";
 /// Column of the table of positions that names the feed.
 const FEED: &str = "feed";
-const FORMAT: &str = "prepared v2";
+const FORMAT: &str = "prepared v3";
 /// What the manifest calls rows without a usable person, and records without a usable birth date.
 const PERSON: &str = "person";
 const BIRTH_DATE: &str = "birth_date";
@@ -180,6 +187,7 @@ struct Preparing<'a> {
     memo: Vec<HashMap<(String, String), Option<u32>>>,
     seen: Vec<Vec<bool>>,
     records: &'a mut Builder,
+    places: Places,
     /// Which identifiers are the row's own subject's.
     of_subject: Vec<bool>,
     schema: SchemaRef,
@@ -204,6 +212,7 @@ impl<'a> Preparing<'a> {
             memo: dataset.identifier.iter().map(|_| HashMap::new()).collect(),
             seen: dataset.identifier.iter().map(|_| Vec::new()).collect(),
             records,
+            places: Places::default(),
             of_subject: dataset.of_subject(),
             dataset,
             subjects,
@@ -229,6 +238,7 @@ impl<'a> Preparing<'a> {
         let time = dataset.time.as_ref().and_then(|time| Some((time, column(&time.column)?)));
         let attributes: Vec<_> = dataset.attribute.iter().map(|attribute| column(&attribute.column)).collect();
         let label = dataset.label.as_ref().and_then(|label| column(&label.column)).cloned();
+        let place = dataset.place.as_ref().and_then(|at| column(&at.latitude).zip(column(&at.longitude)));
         let described = dataset.person.iter().flat_map(|person| person.columns());
         let described: Vec<Option<&StringArray>> = described.map(|name| name.and_then(column)).collect();
         let numbers: Vec<UInt32Array> = texts
@@ -239,6 +249,9 @@ impl<'a> Preparing<'a> {
         let records = self.record_numbers(rows, &numbers, &described);
         arrays.extend(numbers.into_iter().map(|numbers| Arc::new(numbers) as ArrayRef));
         arrays.push(Arc::new(records));
+        if let Some((place, table)) = place.zip(self.subjects.get_mut(&IdentifierType::Cell)) {
+            arrays.push(Arc::new(self.places.numbers(place, table)));
+        }
         if let Some((time, values)) = time {
             let moments = values.iter().map(|value| {
                 let moment = value.and_then(|value| parse_time(value, time.format.as_deref()));
@@ -334,6 +347,10 @@ impl<'a> Preparing<'a> {
             self.manifest.unusable.insert(PERSON.to_owned(), self.records.unusable_persons);
             self.manifest.unusable.insert(BIRTH_DATE.to_owned(), self.records.unusable_births);
         }
+        if self.dataset.place.is_some() {
+            self.manifest.unusable.insert(CELL.to_owned(), self.places.unusable);
+            self.manifest.subjects.insert(CELL.to_owned(), self.places.different());
+        }
         self.records.keep(folder)?;
         for table in self.subjects.values_mut() {
             table.keep().map_err(HoldingsError::state)?;
@@ -357,7 +374,8 @@ fn columns(dataset: &Dataset) -> Vec<String> {
     let time = dataset.time.as_ref().map(|time| &time.column);
     let label = dataset.label.as_ref().map(|label| &label.column);
     let described = dataset.person.iter().flat_map(|person| person.columns());
-    for column in identifiers.chain(described).chain(others).chain([time, label]).flatten() {
+    let place = dataset.place.iter().flat_map(|place| [Some(&place.latitude), Some(&place.longitude)]);
+    for column in identifiers.chain(described).chain(place).chain(others).chain([time, label]).flatten() {
         if !columns.contains(column) {
             columns.push(column.clone());
         }
@@ -372,6 +390,7 @@ fn schema(dataset: &Dataset) -> SchemaRef {
         .map(|identifier| Field::new(subject_column(&identifier.name), DataType::UInt32, true))
         .collect();
     fields.push(Field::new(subject_column(RECORD), DataType::UInt32, true));
+    fields.extend(dataset.place.iter().map(|_| Field::new(subject_column(CELL), DataType::UInt32, true)));
     fields.extend(dataset.time.iter().map(|_| Field::new(TIME, DataType::Int64, true)));
     fields.extend(dataset.attribute.iter().map(|attribute| {
         let kind = match attribute.kind {

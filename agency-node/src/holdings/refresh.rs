@@ -41,9 +41,8 @@ impl Holdings {
             let lock = || inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let (mut subjects, mut numbering) = {
                 let mut inner = lock();
-                let kinds = dataset.identifier.iter().map(|identifier| identifier.kind);
                 let of = |kind| inner.subjects.get(&kind).map(|subjects| (kind, subjects.clone()));
-                let subjects: BTreeMap<_, _> = kinds.filter_map(of).collect();
+                let subjects: BTreeMap<_, _> = dataset.subject_types().filter_map(of).collect();
                 (subjects, inner.numbering.remove(&dataset.name).unwrap_or_default())
             };
             let prepared = prepare::prepare(&state, &dataset, &mut subjects, &mut numbering);

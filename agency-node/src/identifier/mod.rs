@@ -8,6 +8,7 @@
 //! What this module never does: guess (a wrong merge of two subjects is worse than an unusable row),
 //! show an identifier in an error or a `Debug` output, or make one serialisable.
 
+mod cell;
 mod container;
 mod device;
 mod fold;
@@ -21,6 +22,7 @@ mod vin;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cell::Cell;
 pub use mask::{Hidden, mask};
 pub use phone::{Country, UnknownCountry};
 
@@ -53,6 +55,9 @@ pub enum IdentifierType {
     /// A key of a person's name, birth date or place (`sallyport-person`). Nobody names it in a
     /// configuration or a question: it comes with `[dataset.person]`.
     PersonKey,
+    /// A cell of the grid of places. Nobody names it in a configuration or a question: it comes with
+    /// `[dataset.place]`.
+    Cell,
 }
 
 impl IdentifierType {
@@ -71,6 +76,7 @@ impl IdentifierType {
             Self::Usdot => "usdot",
             Self::Device => "device",
             Self::PersonKey => "person_key",
+            Self::Cell => "cell",
         }
     }
 }
@@ -181,21 +187,26 @@ impl Unusable {
 /// # Errors
 /// [`Unusable`] says which rule of the identifier's standard the value breaks.
 pub fn canonicalise(kind: IdentifierType, raw: &str, context: &Context<'_>) -> Result<Canonical, Unusable> {
-    if kind == IdentifierType::PersonKey {
-        return person_key(raw);
-    }
-    let folded = fold::fold(raw)?;
     let canonical = match kind {
-        IdentifierType::Phone => phone::canonicalise(&folded, context.default_country),
-        IdentifierType::Plate => plate::canonicalise(&folded, context.issuing_state),
-        IdentifierType::Vin => vin::canonicalise(&folded),
-        IdentifierType::Passport => passport::canonicalise(&folded, context.issuing_state),
-        IdentifierType::Container => container::canonicalise(&folded),
-        IdentifierType::Usdot => usdot::canonicalise(&folded),
-        IdentifierType::Device => device::canonicalise(&folded),
-        IdentifierType::PersonKey => Err(Unusable::BadCharacters),
-    }?;
+        IdentifierType::PersonKey => return person_key(raw),
+        IdentifierType::Cell => return cell::canonicalise(raw),
+        _ => folded(kind, &fold::fold(raw)?, context)?,
+    };
     Ok(Canonical(canonical.into_boxed_str()))
+}
+
+/// What people write, in their many ways.
+fn folded(kind: IdentifierType, folded: &str, context: &Context<'_>) -> Result<String, Unusable> {
+    match kind {
+        IdentifierType::Phone => phone::canonicalise(folded, context.default_country),
+        IdentifierType::Plate => plate::canonicalise(folded, context.issuing_state),
+        IdentifierType::Vin => vin::canonicalise(folded),
+        IdentifierType::Passport => passport::canonicalise(folded, context.issuing_state),
+        IdentifierType::Container => container::canonicalise(folded),
+        IdentifierType::Usdot => usdot::canonicalise(folded),
+        IdentifierType::Device => device::canonicalise(folded),
+        IdentifierType::PersonKey | IdentifierType::Cell => Err(Unusable::BadCharacters),
+    }
 }
 
 /// A person's key is canonical as it is made, in any script.

@@ -64,6 +64,7 @@ pub(super) fn dataset(agency: &str, datasets: &[Dataset], file: &Path) -> Option
         time: Some(Time { column: "at".to_owned(), format: None }),
         identifier: identifier.collect(),
         person: None,
+        place: None,
         attribute: attribute.collect(),
         label: Some(Label { column: "outcome".to_owned() }),
         coverage: Coverage {

@@ -145,6 +145,7 @@ pub(super) fn dataset(agency: &str, settings: &TrackSettings, file: PathBuf) -> 
             of_subject: None,
         }],
         person: None,
+        place: None,
         attribute: attributes.into_iter().map(attribute).collect(),
         label: None,
         coverage: Coverage {

@@ -30,7 +30,8 @@ pub struct LinkEvidence {
     pub kind: u8,
     /// For records of persons: [`crate::agreement::rarity`] of the key's value at its sender.
     pub rarity: u8,
-    /// For records of persons: the fields that the record has, a bit each.
+    /// For records of persons: the fields that the record has, a bit each. For events at a place:
+    /// what [`seal::LinkKeys::places`] calls it.
     pub fields: u16,
 }
 

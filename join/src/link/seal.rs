@@ -22,6 +22,7 @@ pub struct LinkKeys {
     key: Aes256Enc,
     secret: Aes256Enc,
     slope: Aes256Enc,
+    place: Aes256Enc,
 }
 
 impl LinkKeys {
@@ -33,6 +34,7 @@ impl LinkKeys {
             key: derive(b"link key"),
             secret: derive(b"link secret"),
             slope: derive(b"link slope"),
+            place: derive(b"link place"),
         }
     }
 
@@ -49,6 +51,12 @@ impl LinkKeys {
             prepared ^ block
         });
         encrypted(&self.key, inputs)
+    }
+
+    /// What places are called in this link, and in it alone: names that tell different ones apart, but for
+    /// a chance of 2⁻¹⁶ a pair, and nothing else.
+    pub fn places(&self, places: impl Iterator<Item = u64>) -> Vec<u16> {
+        encrypted(&self.place, places.map(u128::from)).into_iter().map(|name| (name >> 112) as u16).collect()
     }
 }
 

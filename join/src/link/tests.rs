@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use super::{
-    gather::{Counting, Gather, Linked},
-    merge::LinkMerger,
+    gather::{Counting, Gather, Linked, PLACES_MAX},
+    merge::{LinkMerger, Meeting},
     seal::{LinkKeys, LinkSealer},
     *,
 };
@@ -112,6 +112,86 @@ proptest! {
         let counts: BTreeMap<u128, u64> = found.into_iter().map(|(reference, linked)| (reference, linked.count)).collect();
         prop_assert_eq!(counts, expected);
     }
+}
+
+/// A subject in one of a row of cells, at a minute.
+type Sighting = (u8, u8, u32);
+
+/// Four cells are a place.
+fn place(cell: u8) -> u64 {
+    u64::from(cell / 4)
+}
+
+/// One party's rows at places as a node makes them: the first covers the cells around its own, too.
+fn sighted(keys: &LinkKeys, sightings: &[Sighting], reach: Reach, covers: bool, share_point: u8) -> Vec<u8> {
+    let mut rows = BTreeMap::new();
+    for &(subject, cell, minute) in sightings {
+        let near = if covers { cell - 1..=cell + 1 } else { cell..=cell };
+        for cell in near {
+            let mut intervals = Vec::new();
+            match covers {
+                true => reach.cover(minute, |interval| intervals.push(interval)),
+                false => intervals.extend(reach.containing(minute)),
+            }
+            let prepared = keys.prepare(&[tag(cell)])[0];
+            let evidence = LinkEvidence { fields: keys.places([place(cell)].into_iter())[0], ..about_an_event(minute) };
+            for key in keys.keys(intervals.into_iter().map(|interval| (prepared, Some(interval)))) {
+                rows.insert((key, u128::from(subject)), evidence);
+            }
+        }
+    }
+    let pieces = rows.into_iter().map(|((key, reference), evidence)| (key, LinkPiece { reference, evidence }));
+    let mut bytes = Vec::new();
+    LinkSealer::new(keys, share_point).seal(&pieces.collect::<Vec<_>>(), &mut bytes);
+    bytes
+}
+
+fn about_an_event(minute: u32) -> LinkEvidence {
+    LinkEvidence { strength_thousandths: 1_000, newest_day: (minute / 1_440) as u16, events: 1, ..Default::default() }
+}
+
+proptest! {
+    #[test]
+    fn places_are_those_of_a_plain_join_of_pairs(
+        first in prop::collection::vec((0u8..5, 1u8..40, 0u32..400), 0..60),
+        second in prop::collection::vec((3u8..9, 1u8..40, 0u32..400), 0..60),
+        minutes in 1u32..60,
+        least in 1u32..5,
+        batch_rows in 1usize..50,
+    ) {
+        let (keys, reach) = (keys(4), Reach::new(Order::Around, minutes));
+        let streams = [sighted(&keys, &first, reach, true, 1), sighted(&keys, &second, reach, false, 2)];
+        let found = merged([&streams[0], &streams[1]], batch_rows, Counting::Places { least }).expect("sound rows");
+        let mut met: BTreeMap<(u8, u8), BTreeSet<u64>> = BTreeMap::new();
+        for (follower, cell, minute) in &second {
+            let near = |other: &&Sighting| other.1.abs_diff(*cell) <= 1 && other.2.abs_diff(*minute) <= minutes;
+            for (anchor, ..) in first.iter().filter(near).filter(|(anchor, ..)| anchor != follower) {
+                met.entry((*follower, *anchor)).or_default().insert(place(*cell));
+            }
+        }
+        let mut expected: BTreeMap<u128, u64> = BTreeMap::new();
+        for ((follower, _), places) in met.iter().filter(|(_, places)| places.len() >= least as usize) {
+            let best = expected.entry(u128::from(*follower)).or_default();
+            *best = (*best).max(places.len() as u64);
+        }
+        for linked in found.values() {
+            prop_assert_eq!((linked.anchor_sum, linked.follower_sum), (linked.count * 1_000, linked.count * 1_000));
+        }
+        let counts: BTreeMap<u128, u64> = found.into_iter().map(|(reference, linked)| (reference, linked.count)).collect();
+        prop_assert_eq!(counts, expected);
+    }
+}
+
+#[test]
+fn a_pairs_places_are_bounded_and_a_day_at_one_place_is_one() {
+    let mut gather = Gather::new(Counting::Places { least: 2 });
+    let piece = |reference, fields| LinkPiece { reference, evidence: LinkEvidence { fields, ..about_an_event(0) } };
+    for place in 0..200 {
+        gather.take(&Meeting { parties: &[vec![piece(1, place)], vec![piece(2, place), piece(1, place)]] });
+        gather.take(&Meeting { parties: &[vec![piece(1, 7)], vec![piece(3, 7)]] });
+    }
+    let (found, cut) = gather.finish();
+    assert_eq!((found.len(), cut, found[&2].count), (1, 0, u64::from(PLACES_MAX)));
 }
 
 /// A party's rows about given pairs of circumstance and reference, without time.

@@ -20,7 +20,7 @@ pub use file::{LOOKUP_MAX, QuestionFile, parse_moment, parse_question};
 pub use measure::{Measure, Trait, baseline_from_ms, saturating};
 pub use part::{LinkPart, OpenedIndicator};
 pub use pattern::{PATTERN_FILE_BYTES_MAX, Pattern, PatternName, SignedPattern};
-pub use relation::{MINUTES_MAX, Order, RELATIONS_MAX, Relation, RelationKind};
+pub use relation::{MINUTES_MAX, Order, PLACE_MINUTES_MAX, PLACES_MAX, RELATIONS_MAX, Relation, RelationKind};
 pub use replay::ReplayGuard;
 pub use signed::{
     AGE_MAX_MS, Asker, Circumstances, Commitment, Header, LocatorRange, OpenedQuestion, QuestionId, SKEW_MAX_MS,

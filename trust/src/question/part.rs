@@ -58,7 +58,7 @@ impl LinkPart {
         let relation = Relation { to: String::new(), kind: self.kind, half_at: self.half_at };
         relation.validate()?;
         let bounded = self.position < INDICATORS_MAX && usize::from(self.link) < RELATIONS_MAX;
-        if bounded && self.indicator.measure.is_of_events() {
+        if bounded && self.indicator.measure.is_of_events() && self.kind.suits(&self.indicator) {
             return Ok(());
         }
         Err(Refusal::bad_input("question_out_of_bounds", "A part of the question is out of its bounds."))
@@ -114,9 +114,9 @@ fn listed_side(
     (follower, anchor, kind): (usize, usize, RelationKind),
     lookup_at: Option<&str>,
 ) -> Result<Option<usize>, Refusal> {
-    let common = matches!(kind, RelationKind::CommonContacts { .. });
+    let needs_list = matches!(kind, RelationKind::CommonContacts { .. });
     let Some(home) = lookup_at.filter(|_| question.is_linked_only()) else {
-        return if common {
+        return if needs_list {
             Err(Refusal::bad_input(
                 "lookup_needed",
                 "Contacts in common with whom? Look somebody up: `lookup = [\"…\"]` in the file, or --lookup-file.",
@@ -126,12 +126,12 @@ fn listed_side(
         };
     };
     let own = |position: &usize| question.indicators[*position].owner() == home;
-    let sides = if common { vec![anchor] } else { vec![anchor, follower] };
+    let sides = if kind.ranks_alone() { vec![anchor] } else { vec![anchor, follower] };
     sides.into_iter().find(own).map(Some).ok_or_else(|| {
         Refusal::bad_input(
             "own_list_elsewhere",
             "Whom you look up is known at your own node only: one side of the relation must be your agency's data set \
-             (for contacts in common, the one it is related to).",
+             (for contacts in common and the same place, the one it is related to).",
         )
     })
 }

@@ -1,16 +1,18 @@
-//! How one indicator's events belong to those of another: in time, or by the contacts they share.
+//! How one indicator's events belong to those of another: in time, by the contacts they share, or by where they were.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use sallyport_join::interval::Order;
+pub use sallyport_join::{interval::Order, link::gather::PLACES_MAX};
 
-use super::{Indicator, Question, TEXT_BYTES_MAX};
+use super::{Indicator, Measure, Question, TEXT_BYTES_MAX};
 use crate::error::Refusal;
 
 /// Relations in one question, at most.
 pub const RELATIONS_MAX: usize = 4;
 /// Minutes between related events, at most: 90 days.
 pub const MINUTES_MAX: u32 = 90 * 24 * 60;
+/// Minutes between those who meet at a place, at most: a day.
+pub const PLACE_MINUTES_MAX: u32 = 24 * 60;
 
 /// What an indicator has to do with another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +21,8 @@ pub struct Relation {
     pub to: String,
     /// How.
     pub kind: RelationKind,
-    /// Different ones (contacts in common, or subjects that a ranked contact has) at which the evidence
-    /// is one half; 1 to 1,000,000.
+    /// Different ones (contacts in common, subjects that a ranked contact has, or places at which two met)
+    /// at which the evidence is one half; 1 to 1,000,000.
     pub half_at: u32,
 }
 
@@ -39,13 +41,33 @@ pub enum RelationKind {
         /// 1: their contacts; 2: the contacts of their contacts.
         hops: u8,
     },
+    /// Subjects that were where the same one of the other indicator's was, whoever both are.
+    SamePlace {
+        /// Apart at most; 1 to [`PLACE_MINUTES_MAX`].
+        minutes: u32,
+        /// Different places at least; 1 to [`PLACES_MAX`].
+        places: u32,
+    },
+}
+
+impl RelationKind {
+    /// True where what is ranked comes from the relation alone: plain rows would say nothing of it.
+    pub fn ranks_alone(self) -> bool {
+        !matches!(self, Self::InTime { .. })
+    }
+
+    /// Whether it can look at an indicator as this one is: at a place events count as they are.
+    pub(super) fn suits(self, indicator: &Indicator) -> bool {
+        let as_they_are = indicator.measure == Measure::Presence && indicator.contact.is_empty();
+        as_they_are || !matches!(self, Self::SamePlace { .. })
+    }
 }
 
 impl Question {
     /// True when what is ranked comes from a relation alone: plain rows would say nothing of it.
     pub fn is_linked_only(&self) -> bool {
-        let common = |relation: &Relation| matches!(relation.kind, RelationKind::CommonContacts { .. });
-        self.rank_contacts || self.indicators.iter().filter_map(|i| i.relation.as_ref()).any(common)
+        let mut relations = self.indicators.iter().filter_map(|indicator| indicator.relation.as_ref());
+        self.rank_contacts || relations.any(|relation| relation.kind.ranks_alone())
     }
 
     /// Indicators that stand in relation, with the one each is related to, by position.
@@ -119,6 +141,12 @@ impl Question {
                      relation.",
                 ));
             }
+            if [anchor, indicator].iter().any(|side| !relation.kind.suits(side)) {
+                return Err(Refusal::bad_input(
+                    "same_place_settings",
+                    "At the same place events count as they are: leave `measure` and `contact` out.",
+                ));
+            }
         }
         Ok(())
     }
@@ -144,23 +172,27 @@ impl Question {
         let [(follower, anchor, relation)] = related.as_slice() else {
             return Err(Refusal::bad_input(
                 "relation_alone",
-                "Ranking contacts, and contacts in common, take exactly one relation between two indicators.",
+                "Ranking contacts, contacts in common and the same place take exactly one relation between two \
+                 indicators.",
             ));
         };
         if self.indicators.len() != 2 {
             return Err(Refusal::bad_input(
                 "relation_alone",
-                "Ranking contacts, and contacts in common, take exactly two indicators.",
+                "Ranking contacts, contacts in common and the same place take exactly two indicators.",
             ));
         }
-        let common = matches!(relation.kind, RelationKind::CommonContacts { .. });
-        if common && self.rank_contacts {
+        if relation.kind.ranks_alone() && self.rank_contacts {
             return Err(Refusal::bad_input(
                 "rank_contacts_in_common",
-                "Contacts in common rank subjects; leave `rank` out.",
+                "Contacts in common and the same place rank subjects; leave `rank` out.",
             ));
         }
-        let needed = if common { vec![*follower, *anchor] } else { vec![*follower] };
+        let needed = match relation.kind {
+            RelationKind::CommonContacts { .. } => vec![*follower, *anchor],
+            RelationKind::InTime { .. } => vec![*follower],
+            RelationKind::SamePlace { .. } => Vec::new(),
+        };
         match needed.into_iter().find(|&place| self.indicators[place].contact.is_empty()) {
             Some(place) => Err(Refusal::bad_input(
                 "contact_missing",
@@ -182,6 +214,12 @@ impl Relation {
             }
             RelationKind::CommonContacts { hops } if !(1..=2).contains(&hops) => {
                 Err(Refusal::bad_input("relation_hops", "`hops` must be 1 or 2."))
+            }
+            RelationKind::SamePlace { minutes, .. } if !(1..=PLACE_MINUTES_MAX).contains(&minutes) => {
+                Err(Refusal::bad_input("relation_minutes", "At the same place `within` must be one minute to a day."))
+            }
+            RelationKind::SamePlace { places, .. } if !(1..=PLACES_MAX).contains(&places) => {
+                Err(Refusal::bad_input("relation_places", format!("`places` must be 1 to {PLACES_MAX}.")))
             }
             _ if !(1..=1_000_000).contains(&self.half_at) => {
                 Err(Refusal::bad_input("half_at_out_of_range", "`others_half_at` must be 1 to 1,000,000."))

@@ -85,6 +85,10 @@ pub fn relation(kind: RelationKind, follower: bool) -> String {
         (RelationKind::CommonContacts { hops }, _) => {
             format!("subjects who have contacts in common, at {hops} steps, with subjects of another data set")
         }
+        (RelationKind::SamePlace { minutes, places }, _) => {
+            let met = format!("subjects seen at the same place {} as one of another data set", period(minutes));
+            if places == 1 { met } else { format!("{met}, at {places} different places or more") }
+        }
     }
 }
 
@@ -161,6 +165,16 @@ mod tests {
             window(Window { from_ms: None, until_ms: Some(i64::MAX) }),
             format!("before {} ms after 1970", i64::MAX)
         );
+    }
+
+    #[test]
+    fn the_same_place_reads_well() {
+        let told = |minutes, places| relation(RelationKind::SamePlace { minutes, places }, true);
+        assert_eq!(
+            told(10, 3),
+            "subjects seen at the same place within 10 minutes as one of another data set, at 3 different places or more"
+        );
+        assert_eq!(told(60, 1), "subjects seen at the same place within an hour as one of another data set");
     }
 
     #[test]

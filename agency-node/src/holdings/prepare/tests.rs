@@ -70,3 +70,47 @@ fn a_data_set_has_files_or_a_feed() {
         assert!(validate(&wrong).unwrap_err().contains("file"));
     }
 }
+
+const SIGHTINGS: &str = r#"
+name = "acme.sightings"
+sensitivity = "official"
+time = { column = "at" }
+place = { latitude = "lat", longitude = "lon" }
+identifier = [{ name = "camera", column = "camera", type = "device" }]
+"#;
+
+#[test]
+fn places_become_cells_and_what_is_none_is_counted() {
+    let state = tempfile::tempdir().unwrap();
+    let csv = "camera,at,lat,lon\n\
+        c1,2026-01-01T00:00:00Z,27.5,-99.5\n\
+        c2,2026-01-01T00:00:00Z,27.5001,-99.5001\n\
+        c3,2026-01-01T00:00:00Z,41.0,29.0\n\
+        c4,2026-01-01T00:00:00Z,0,0\n\
+        c5,2026-01-01T00:00:00Z,-99.5,27.5\n\
+        c6,2026-01-01T00:00:00Z,,\n\
+        c7,2026-01-01T00:00:00Z,north,west\n";
+    let file = state.path().join("sightings.csv");
+    fs::write(&file, csv).unwrap();
+    let dataset = Dataset { files: vec![file], ..toml::from_str(SIGHTINGS).unwrap() };
+    crate::dataset::validate("acme", std::slice::from_ref(&dataset)).unwrap();
+    let open = |kind| (kind, Subjects::open(&state.path().join("subjects"), kind).unwrap());
+    let mut subjects: BTreeMap<_, _> = dataset.subject_types().map(open).collect();
+    let manifest = prepare(state.path(), &dataset, &mut subjects, &mut Builder::default()).unwrap();
+    assert_eq!((manifest.rows, manifest.subjects[CELL], manifest.without_place()), (7, 2, 4));
+    // Those around them have numbers too, and all survive the disk.
+    assert_eq!(subjects[&IdentifierType::Cell].count(), 14);
+    assert_eq!(open(IdentifierType::Cell).1.count(), 14);
+}
+
+#[test]
+fn a_place_needs_a_time_and_its_names() {
+    let wrong = |text: &str| {
+        let dataset: Dataset = toml::from_str(text).unwrap();
+        let dataset = Dataset { files: vec![PathBuf::from("Cargo.toml")], ..dataset };
+        crate::dataset::validate("acme", &[dataset]).map_err(|error| error.problem).unwrap_err()
+    };
+    assert!(wrong(&SIGHTINGS.replace("time = { column = \"at\" }", "")).contains("time"));
+    assert!(wrong(&SIGHTINGS.replace("name = \"camera\"", "name = \"cell\"")).contains("reserved"));
+    assert!(toml::from_str::<Dataset>(&SIGHTINGS.replace(", longitude = \"lon\"", "")).is_err());
+}

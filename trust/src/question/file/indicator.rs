@@ -38,6 +38,8 @@ pub(super) struct FileIndicator {
     within: Option<String>,
     contacts_in_common_with: Option<String>,
     hops: Option<u8>,
+    same_place_as: Option<String>,
+    places: Option<u32>,
     others_half_at: Option<u32>,
 }
 
@@ -54,6 +56,8 @@ const MEASURES: [&str; 9] =
 
 /// Others at which the evidence of a relation is one half, unless the file says otherwise.
 const OTHERS_HALF_AT: u32 = 5;
+/// Different places at which two must meet, unless the file says otherwise.
+const PLACES: u32 = 3;
 
 impl FileIndicator {
     pub(super) fn window(&self) -> FileWindow {
@@ -118,23 +122,29 @@ impl FileIndicator {
         let mut in_time = in_time.into_iter().filter_map(|(order, to)| Some((order, to.clone()?)));
         let (first, second) = (in_time.next(), in_time.next());
         let half_at = self.others_half_at.unwrap_or(OTHERS_HALF_AT);
-        let kind = match (first, second, &self.contacts_in_common_with, &self.within, self.hops) {
-            (None, None, None, None, None) => return Ok(None),
-            (Some((order, to)), None, None, Some(within), None) => {
+        let others = (self.contacts_in_common_with.clone(), self.same_place_as.clone());
+        let settings = (self.within.as_deref(), self.hops, self.places);
+        let (to, kind) = match (first, second, others, settings) {
+            (None, None, (None, None), (None, None, None)) => return Ok(None),
+            (Some((order, to)), None, (None, None), (Some(within), None, None)) => {
                 (to, RelationKind::InTime { order, minutes: minutes(within)? })
             }
-            (None, None, Some(to), None, hops) => {
-                (to.clone(), RelationKind::CommonContacts { hops: hops.unwrap_or(1) })
+            (None, None, (Some(to), None), (None, hops, None)) => {
+                (to, RelationKind::CommonContacts { hops: hops.unwrap_or(1) })
+            }
+            (None, None, (None, Some(to)), (Some(within), None, places)) => {
+                (to, RelationKind::SamePlace { minutes: minutes(within)?, places: places.unwrap_or(PLACES) })
             }
             _ => {
                 return Err(Refusal::bad_input(
                     "relation_settings",
                     "An indicator takes one of `after`, `before` and `around`, each with `within`, or \
-                     `contacts_in_common_with`, with `hops` if it is 2.",
+                     `contacts_in_common_with`, with `hops` if it is 2, or `same_place_as` with `within`, and with \
+                     `places` if they are not 3.",
                 ));
             }
         };
-        Ok(Some(Relation { to: kind.0, kind: kind.1, half_at }))
+        Ok(Some(Relation { to, kind, half_at }))
     }
 }
 
@@ -146,7 +156,7 @@ fn rarity_of(text: &str) -> Trait {
     }
 }
 
-/// `90m`, `24h` or `7d`, in minutes.
+/// `90m`, `24h` or `7d`, or with the unit as a word, in minutes.
 fn minutes(text: &str) -> Result<u32, Refusal> {
     let refused = || {
         Refusal::bad_input(
@@ -154,14 +164,14 @@ fn minutes(text: &str) -> Result<u32, Refusal> {
             "`within` must be one minute to 90 days, such as \"90m\", \"24h\" or \"7d\".",
         )
     };
-    let unit = text.chars().last().ok_or_else(refused)?;
-    let factor = match unit {
-        'm' => 1,
-        'h' => 60,
-        'd' => 24 * 60,
+    let (number, unit) = text.find(|c: char| !c.is_ascii_digit()).map(|at| text.split_at(at)).ok_or_else(refused)?;
+    let factor = match unit.trim_start() {
+        "m" | "minute" | "minutes" => 1,
+        "h" | "hour" | "hours" => 60,
+        "d" | "day" | "days" => 24 * 60,
         _ => return Err(refused()),
     };
-    let number: u32 = text.strip_suffix(unit).and_then(|digits| digits.parse().ok()).ok_or_else(refused)?;
+    let number: u32 = number.parse().map_err(|_| refused())?;
     let minutes = number.checked_mul(factor).ok_or_else(refused)?;
     if (1..=MINUTES_MAX).contains(&minutes) { Ok(minutes) } else { Err(refused()) }
 }

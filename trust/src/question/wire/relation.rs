@@ -9,6 +9,9 @@ impl From<&Relation> for pb::Relation {
             RelationKind::CommonContacts { hops } => {
                 pb::relation::Kind::CommonContacts(pb::CommonContacts { hops: u32::from(hops) })
             }
+            RelationKind::SamePlace { minutes, places } => {
+                pb::relation::Kind::SamePlace(pb::SamePlace { minutes, places })
+            }
         };
         pb::Relation { to: relation.to.clone(), kind: Some(kind), half_at: relation.half_at }
     }
@@ -21,6 +24,7 @@ impl TryFrom<pb::Relation> for Relation {
         let kind = match relation.kind.ok_or_else(|| missing("relation"))? {
             pb::relation::Kind::InTime(in_time) => in_time.try_into()?,
             pb::relation::Kind::CommonContacts(common) => common.try_into()?,
+            pb::relation::Kind::SamePlace(same) => same.into(),
         };
         Ok(Relation { to: relation.to, kind, half_at: relation.half_at })
     }
@@ -58,6 +62,12 @@ impl TryFrom<pb::CommonContacts> for RelationKind {
     }
 }
 
+impl From<pb::SamePlace> for RelationKind {
+    fn from(same: pb::SamePlace) -> Self {
+        RelationKind::SamePlace { minutes: same.minutes, places: same.places }
+    }
+}
+
 impl From<&OpenedIndicator> for pb::QuestionPart {
     fn from(part: &OpenedIndicator) -> Self {
         let part = match part {
@@ -88,6 +98,9 @@ impl From<&LinkPart> for pb::LinkPart {
             RelationKind::CommonContacts { hops } => {
                 pb::link_part::Kind::CommonContacts(pb::CommonContacts { hops: u32::from(hops) })
             }
+            RelationKind::SamePlace { minutes, places } => {
+                pb::link_part::Kind::SamePlace(pb::SamePlace { minutes, places })
+            }
         };
         pb::LinkPart {
             indicator: Some((&part.indicator).into()),
@@ -109,6 +122,7 @@ impl TryFrom<pb::LinkPart> for LinkPart {
         let kind = match part.kind.ok_or_else(|| missing("relation"))? {
             pb::link_part::Kind::InTime(in_time) => in_time.try_into()?,
             pb::link_part::Kind::CommonContacts(common) => common.try_into()?,
+            pb::link_part::Kind::SamePlace(same) => same.into(),
         };
         let part = LinkPart {
             indicator: part.indicator.ok_or_else(|| missing("indicator"))?.try_into()?,
