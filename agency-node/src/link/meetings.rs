@@ -40,6 +40,7 @@ pub(super) async fn found(
         window: question.header.window.and(indicator.window),
         filter: &indicator.filter,
         within: whom.within.as_deref(),
+        strength_of: None,
     };
     let wanted = EventScan { scan, contact: Some(CELL), both_ways: false, of: None };
     let events = node.holdings.events(permit, &indicator.dataset, &wanted).await?;

@@ -41,6 +41,8 @@ const SLICE_MINUTES: u32 = 15;
 const SLICE_REST: Duration = Duration::from_millis(400);
 /// How long the lead may take after the last position.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What the playbook says of those who are far away for long.
+const LAST_SEVERITY: &str = "stop";
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What became of it.
@@ -165,38 +167,38 @@ async fn drive(
     story: &Story,
 ) -> Result<Lead, Failure> {
     let partner = federation.feed(CARRIER)?;
-    let mut raised = None;
+    let mut seen = Lead::default();
     for start in (0..MINUTES).step_by(SLICE_MINUTES as usize) {
         let end = (start + SLICE_MINUTES).min(MINUTES);
         feed::send(&partner, trips.positions(start..end)).await?;
         story.step(&whereabouts(trips, corridor, end - 1));
         let until = Instant::now() + SLICE_REST;
         while Instant::now() < until {
-            raised = look(desk, raised, story).await?;
-            tokio::time::sleep(LOOK_EVERY).await;
+            look(desk, &mut seen, story).await?;
         }
     }
     let until = Instant::now() + PATIENCE;
-    while raised.is_none() && Instant::now() < until {
-        raised = look(desk, raised, story).await?;
-        tokio::time::sleep(LOOK_EVERY).await;
+    while seen.severity != LAST_SEVERITY && Instant::now() < until {
+        look(desk, &mut seen, story).await?;
     }
-    let id = raised.ok_or_else(|| {
-        Failure::check("no_lead", "the truck left its corridor and nobody has a lead; see cbp.log and acme.log")
-    })?;
-    Ok(desk.show_lead(id).await?)
+    if seen.severity != LAST_SEVERITY {
+        let told = "the truck left its corridor and nobody must stop it; see cbp.log and acme.log";
+        return Err(Failure::check("no_lead", told));
+    }
+    Ok(desk.show_lead(seen.id).await?)
 }
 
-/// Whether there is a lead by now; tells of it once.
-async fn look(desk: &mut Desk, known: Option<String>, story: &Story) -> Result<Option<String>, Failure> {
-    if known.is_some() {
-        return Ok(known);
+/// Whether there is a lead by now; tells of it, and again when it has become graver.
+async fn look(desk: &mut Desk, seen: &mut Lead, story: &Story) -> Result<(), Failure> {
+    if let Some(lead) = desk.list_leads(false).await?.leads.into_iter().next() {
+        if lead.severity != seen.severity {
+            let qe = f64::from(lead.qe_millionths) / 1e6;
+            story.step(&format!("LEAD {} at CBP: {}; {}, QE {qe:.2}", lead.id, lead.title, lead.severity));
+        }
+        *seen = lead;
     }
-    let lead = desk.list_leads(false).await?.leads.into_iter().next();
-    if let Some(lead) = &lead {
-        story.step(&format!("LEAD {} at CBP: {}, {}", lead.id, lead.title, lead.severity));
-    }
-    Ok(lead.map(|lead| lead.id))
+    tokio::time::sleep(LOOK_EVERY).await;
+    Ok(())
 }
 
 /// Draws the truck's way beside Acme's positions; gives the file's name.
