@@ -20,6 +20,7 @@ use crate::{
 
 /// The carrier, first of the two nodes.
 const CARRIER: &str = "acme";
+const DISPATCHER: &str = "lind";
 /// Who has the watch.
 pub(super) const ANALYST: &str = "okafor";
 
@@ -61,12 +62,15 @@ impl Place {
         demo::write_policies(directory)?;
         write_movements(&directory.join("inbond.csv"), exits)?;
         let policies = directory.join("policies");
-        let members = [member(CARRIER, "lind", "role = \"dispatcher\"\n", CARRIER_DATA, &policies), {
-            let analyst = "role = \"analyst\"\n\"28cfr_certification\" = \"true\"\n";
-            member("cbp", ANALYST, analyst, HOME_DATA, &policies)
-        }];
+        // The playbook names both roles.
+        let analyst = (ANALYST, "role = \"analyst\"\n\"28cfr_certification\" = \"true\"\n");
+        let commander = ("reyes", "role = \"watch_commander\"\n");
+        let members = [
+            member(CARRIER, &[(DISPATCHER, "role = \"dispatcher\"\n")], CARRIER_DATA, &policies),
+            member("cbp", &[analyst, commander], HOME_DATA, &policies),
+        ];
         let federation = Federation::start(directory, &policies.join("gateway"), &members)?;
-        federation.settled(&["lind", ANALYST], Duration::from_secs(120), |_, _| {}).await?;
+        federation.settled(&[DISPATCHER, ANALYST], Duration::from_secs(120), |_, _| {}).await?;
         let watch = ArmWatchRequest {
             name: "in-bond-off-corridor".to_owned(),
             what: Some(What::Question(demo::OFF_CORRIDOR.1.to_owned())),
@@ -102,11 +106,11 @@ impl Place {
     }
 }
 
-fn member(agency: &str, person: &str, attributes: &str, data: &str, policies: &Path) -> Member {
+fn member(agency: &str, people: &[(&str, &str)], data: &str, policies: &Path) -> Member {
     let partners = if agency == CARRIER { vec![CARRIER.to_owned()] } else { Vec::new() };
     Member {
         agency: agency.to_owned(),
-        people: vec![(person.to_owned(), attributes.to_owned())],
+        people: people.iter().map(|&(name, attributes)| (name.to_owned(), attributes.to_owned())).collect(),
         datasets: data.to_owned(),
         partners,
         policies: policies.join(agency),
