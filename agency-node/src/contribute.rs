@@ -155,13 +155,16 @@ async fn authorise(
     let header = &question.header;
     let dataset = node.holdings.dataset(&indicator.dataset)?;
     let action = if header.is_lookup() { Action::LookUp } else { Action::Ask };
+    let at_places = matches!(part, OpenedIndicator::Link(part) if part.is_at_places());
     let resource = Attributes::new()
-        .with(attribute::KIND, kind::DATASET)
+        .with(attribute::KIND, if at_places { kind::PLACES } else { kind::DATASET })
         .with(attribute::OWNER, node.agency.clone())
         .with(attribute::DATASET, indicator.dataset.clone())
         .with(attribute::SENSITIVITY, dataset.sensitivity.name());
     let now_ms = node.clock.now_ms();
-    let consent = match node.guard.rule(trail, &header.policy_request(action, resource, now_ms))? {
+    let mut request = header.policy_request(action, resource, now_ms);
+    request.context.subject_type = link::subject_told(dataset, &header.subject, part);
+    let consent = match node.guard.rule(trail, &request)? {
         Ruled::Allowed(permit) => Consent::not_needed(permit),
         Ruled::Held(hold) => consent::released(node, trail, agreed, question, (part, indicator), hold).await?,
     };

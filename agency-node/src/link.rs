@@ -8,6 +8,7 @@ mod contacts;
 mod meetings;
 mod persons;
 
+use meetings::{NEAR, Places};
 pub(crate) use persons::persons;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use sallyport_join::{
 use sallyport_trust::{
     error::{Kind, Refusal},
     policy::Permit,
-    question::{LinkPart, OpenedQuestion, Order, RelationKind},
+    question::{Header, LinkPart, OpenedIndicator, OpenedQuestion, Order, RelationKind},
 };
 
 use crate::{
@@ -39,6 +40,9 @@ use crate::{
 
 /// Circumstances of one side, at most.
 const CIRCUMSTANCES_MAX: usize = 400_000_000;
+/// Rows of a side that is about places, at most, each cell around and each interval counted: what a node keys in a
+/// minute or so.
+const AT_PLACES_MAX: usize = 128_000_000;
 /// Rows that are sorted at once; the key space is worked through in as many parts as that takes.
 const SORTED_AT_A_TIME: usize = 4_000_000;
 /// Rows in one message: 64 KiB.
@@ -70,6 +74,7 @@ pub(crate) struct Side {
     /// Plain join keys of those whom rows are about, by number.
     references: Vec<Option<u128>>,
     reach: Option<Reach>,
+    places: Option<Places>,
     follower: bool,
     share_point: u8,
     /// Events that took part.
@@ -97,6 +102,8 @@ struct Whom<'a> {
 struct Found {
     circumstances: Vec<Circumstance>,
     keyed: IdentifierType,
+    /// Where they are to be met, if they are about places.
+    places: Option<Places>,
     about: IdentifierType,
     rows: u64,
     newest_ms: Option<i64>,
@@ -134,8 +141,9 @@ pub(crate) async fn side(
     let prepared = by_number(node.holdings.tags(found.keyed, &agreed.tags), |tags| keys.prepare(tags));
     let references = by_number(node.holdings.tags(found.about, &agreed.tags), |tags| question_keys.join_keys(tags));
     let has = |table: &[Option<u128>], number: u32| table.get(number as usize).is_some_and(Option::is_some);
-    let tagged = |c: &&Circumstance| has(&prepared, c.keyed) && has(&references, c.about);
-    Ok(Side {
+    let named = |c: &Circumstance| found.places.as_ref().is_none_or(|places| !places.around(c.keyed).is_empty());
+    let tagged = |c: &&Circumstance| has(&prepared, c.keyed) && has(&references, c.about) && named(c);
+    let side = Side {
         untagged: found.circumstances.iter().filter(|c| !tagged(c)).count() as u64,
         unusable: unusable(node, dataset, part, whom.identifier),
         rows: found.rows,
@@ -147,9 +155,11 @@ pub(crate) async fn side(
         prepared,
         references,
         reach,
+        places: found.places,
         follower: part.follower,
         share_point,
-    })
+    };
+    if side.places.is_some() && side.fan_out() > AT_PLACES_MAX { Err(too_many()) } else { Ok(side) }
 }
 
 /// The identifier that names whom a side's rows are about. Whom the ranked ones are to meet may be known by
@@ -160,7 +170,7 @@ pub(crate) fn identifier_of<'a>(
     part: &LinkPart,
 ) -> Result<&'a Identifier, Refusal> {
     let (subject, named) = (subject_type(subject)?, &part.indicator.identifier);
-    let of_any_type = matches!(part.kind, RelationKind::SamePlace { .. }) && !part.follower;
+    let of_any_type = part.is_at_places() && !part.follower;
     let fitting = if of_any_type { dataset.identifier_named(named) } else { dataset.identifier_for(subject, named) };
     let identifier = fitting.map_err(HoldingsError::Identifier)?;
     if part.own_list && identifier.kind != subject {
@@ -176,6 +186,21 @@ pub(crate) fn identifier_of<'a>(
     Ok(identifier)
 }
 
+/// The type of identifier that a part of a question is about, for policies and for people who decide.
+pub(crate) fn subject_told(dataset: &Dataset, subject: &str, part: &OpenedIndicator) -> String {
+    let other = match part {
+        OpenedIndicator::Link(part) if part.is_at_places() => identifier_of(dataset, subject, part).ok(),
+        _ => None,
+    };
+    other.map_or_else(|| subject.to_owned(), |identifier| identifier.kind.to_string())
+}
+
+/// Whether a look-up narrows a side to those whom its ranges hide. Where others than those who are looked up are
+/// ranked, everybody takes part.
+pub(crate) fn is_narrowed(header: &Header, part: &LinkPart) -> bool {
+    header.is_lookup() && !part.own_list && !part.rank_contacts && !part.kind.ranks_alone()
+}
+
 fn whom<'a>(
     node: &Node,
     agreed: &Agreed,
@@ -185,11 +210,10 @@ fn whom<'a>(
 ) -> Result<Whom<'a>, Refusal> {
     let header = &question.header;
     let own_list = part.own_list.then(|| node.looked_up(identifier.kind, agreed, &question.id)).transpose()?;
-    let narrowed = header.is_lookup() && !part.own_list && !part.rank_contacts && !part.kind.ranks_alone();
     let within = match &own_list {
         // Contacts of contacts pass through others, so nobody may be left out yet.
         Some(own) if !matches!(part.kind, RelationKind::CommonContacts { .. }) => Some(own.clone()),
-        _ => narrowed.then(|| node.hidden_among(identifier.kind, agreed, &header.ranges)),
+        _ => is_narrowed(header, part).then(|| node.hidden_among(identifier.kind, agreed, &header.ranges)),
     };
     Ok(Whom { identifier, own_list, within })
 }
@@ -197,8 +221,7 @@ fn whom<'a>(
 /// Rows that say nothing here.
 fn unusable(node: &Node, dataset: &Dataset, part: &LinkPart, identifier: &Identifier) -> u64 {
     let Some(manifest) = node.holdings.manifest(&dataset.name) else { return 0 };
-    let at_places = matches!(part.kind, RelationKind::SamePlace { .. });
-    manifest.lost(&identifier.name) + if at_places { manifest.without_place() } else { 0 }
+    manifest.lost(&identifier.name) + if part.is_at_places() { manifest.without_place() } else { 0 }
 }
 
 /// Events in time, and contacts.
@@ -234,7 +257,7 @@ async fn of_history(
         RelationKind::CommonContacts { .. } => (contact, subject),
         _ => (subject, if about_contacts { contact } else { subject }),
     };
-    Ok(Found { circumstances, keyed, about, rows, newest_ms, unrecorded })
+    Ok(Found { circumstances, keyed, places: None, about, rows, newest_ms, unrecorded })
 }
 
 fn subject_type(name: &str) -> Result<IdentifierType, Refusal> {
@@ -251,7 +274,7 @@ fn too_many() -> Refusal {
     )
 }
 
-fn by_number(tags: Option<Tags>, keys: impl Fn(&[Tag]) -> Vec<u128>) -> Vec<Option<u128>> {
+fn by_number<K>(tags: Option<Tags>, keys: impl Fn(&[Tag]) -> Vec<K>) -> Vec<Option<K>> {
     let Some(tags) = tags else { return Vec::new() };
     let known: Vec<Option<Tag>> = tags.all();
     let present: Vec<Tag> = known.iter().flatten().copied().collect();
@@ -302,7 +325,7 @@ impl Side {
         let parts = (self.fan_out() / SORTED_AT_A_TIME + 1).next_power_of_two();
         let mut sent = 0;
         for part in 0..parts as u128 {
-            let mut keyed = self.keyed(part, parts.ilog2());
+            let mut keyed = self.keyed(part, parts.ilog2(), rows);
             let same_row = |row: &Keyed| (row.key, row.about, row.evidence.kind);
             keyed.sort_unstable_by_key(same_row);
             keyed.dedup_by(|row, kept| {
@@ -327,20 +350,24 @@ impl Side {
             (Some(reach), true) => usize::from(reach.level_max()) + 1,
             (Some(reach), false) => 2 * usize::from(reach.level_max()) + 1,
         };
-        self.circumstances.len().saturating_mul(each)
+        let near = if self.places.is_some() && !self.follower { NEAR } else { 1 };
+        self.circumstances.len().saturating_mul(each * near)
     }
 
-    /// Rows whose key begins with these bits.
-    fn keyed(&self, prefix: u128, bits: u32) -> Vec<Keyed> {
+    /// Rows whose key begins with these bits; fewer once nobody waits for them.
+    fn keyed(&self, prefix: u128, bits: u32, rows: &Rows) -> Vec<Keyed> {
         let mut kept = Vec::new();
         let mut inputs: Vec<(u128, Option<Interval>)> = Vec::new();
-        let mut origins: Vec<&Circumstance> = Vec::new();
+        let mut origins: Vec<(u32, LinkEvidence)> = Vec::new();
         for circumstance in &self.circumstances {
-            self.spread(circumstance, |input| {
+            self.spread(circumstance, |input, evidence| {
                 inputs.push(input);
-                origins.push(circumstance);
+                origins.push((circumstance.about, evidence));
             });
             if inputs.len() >= KEYED_AT_A_TIME {
+                if rows.is_closed() {
+                    break;
+                }
                 self.key(&mut inputs, &mut origins, (prefix, bits), &mut kept);
             }
         }
@@ -348,34 +375,47 @@ impl Side {
         kept
     }
 
-    fn spread(&self, circumstance: &Circumstance, mut each: impl FnMut((u128, Option<Interval>))) {
+    /// Every key under which a circumstance is to be met, and what is told of it there.
+    fn spread(&self, circumstance: &Circumstance, mut each: impl FnMut((u128, Option<Interval>), LinkEvidence)) {
         let number = |table: &[Option<u128>], number: u32| table.get(number as usize).copied().flatten();
-        let Some(prepared) = number(&self.prepared, circumstance.keyed) else { return };
         if number(&self.references, circumstance.about).is_none() {
             return;
         }
-        match (self.reach, circumstance.minute) {
-            (Some(reach), Some(minute)) if self.follower => {
-                reach.containing(minute).for_each(|interval| each((prepared, Some(interval))));
+        let mut at = |keyed: u32, evidence: LinkEvidence| {
+            let Some(prepared) = number(&self.prepared, keyed) else { return };
+            match (self.reach, circumstance.minute) {
+                (Some(reach), Some(minute)) if self.follower => {
+                    reach.containing(minute).for_each(|interval| each((prepared, Some(interval)), evidence));
+                }
+                (Some(reach), Some(minute)) => {
+                    reach.cover(minute, |interval| each((prepared, Some(interval)), evidence));
+                }
+                _ => each((prepared, None), evidence),
             }
-            (Some(reach), Some(minute)) => reach.cover(minute, |interval| each((prepared, Some(interval)))),
-            _ => each((prepared, None)),
+        };
+        let evidence = circumstance.evidence;
+        match &self.places {
+            None => at(circumstance.keyed, evidence),
+            Some(places) => places
+                .around(circumstance.keyed)
+                .iter()
+                .for_each(|&(cell, name)| at(cell, LinkEvidence { fields: name, ..evidence })),
         }
     }
 
     fn key(
         &self,
         inputs: &mut Vec<(u128, Option<Interval>)>,
-        origins: &mut Vec<&Circumstance>,
+        origins: &mut Vec<(u32, LinkEvidence)>,
         (prefix, bits): (u128, u32),
         kept: &mut Vec<Keyed>,
     ) {
         let keys = self.keys.keys(inputs.drain(..));
-        for (key, origin) in keys.into_iter().zip(origins.drain(..)) {
+        for (key, (about, evidence)) in keys.into_iter().zip(origins.drain(..)) {
             if bits > 0 && key >> (128 - bits) != prefix {
                 continue;
             }
-            kept.push(Keyed { key, about: origin.about, evidence: origin.evidence });
+            kept.push(Keyed { key, about, evidence });
         }
     }
 

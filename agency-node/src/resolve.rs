@@ -71,7 +71,7 @@ async fn subjects(
     let own: Vec<u32> = numbers.iter().flatten().copied().collect();
     let statuses = node.holdings.labels(permit, kind, &own).await?;
     let hidden = hidden(permit);
-    let outcomes = node.leads.labels(kind);
+    let outcomes = node.leads.labels(kind, node.clock.now_ms());
     let subjects: Vec<_> =
         numbers.iter().map(|number| number.and_then(|number| node.holdings.identifier(kind, number))).collect();
     let matches =

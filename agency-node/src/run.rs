@@ -134,9 +134,9 @@ pub async fn run(
     let watch = life::Watch::begin(node.clone(), identity.clone(), connections.clone(), &config.certificates)
         .map_err(RunError::Signals)?;
     let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
+    duties.end();
     watch.end().await;
     policy_watch.end().await;
-    duties.end();
     if let Some(measuring) = measuring
         && let Err(error) = measuring.await
     {

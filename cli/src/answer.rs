@@ -137,7 +137,7 @@ pub(crate) fn print(answer: &DeskAnswer) {
     if !answer.matches.is_empty() {
         print_matches(answer);
     } else if below.is_none() {
-        println!("No subject is held by enough data sets.");
+        println!("{}", nothing_matched(&answer.coverage));
     }
     if let Some(pattern) = below {
         let minimum = decimal(pattern.minimum_qe_millionths / 1_000);
@@ -153,6 +153,19 @@ pub(crate) fn print(answer: &DeskAnswer) {
         terminal::line(answer.question_id.get(..12).unwrap_or_default()),
         answer.elapsed_ms
     );
+}
+
+/// Nobody found is not the same as nobody asked.
+fn nothing_matched(coverage: &[Coverage]) -> String {
+    let answered = coverage.iter().filter(|entry| entry.outcome() == Outcome::Answered).count();
+    match answered {
+        0 => "Nobody answered this question, so it says nothing of anyone; the table says why.".to_owned(),
+        _ if answered < coverage.len() => format!(
+            "No subject is held by enough of the {answered} data sets that answered, of {} that were asked.",
+            coverage.len()
+        ),
+        _ => "No subject is held by enough data sets.".to_owned(),
+    }
 }
 
 /// What to do about an answer of which an owner holds a part.

@@ -269,10 +269,19 @@ pub(crate) fn fresh_directory(directory: &Path, what: &str) -> Result<PathBuf, F
         ));
     }
     if !empty {
+        if fs::File::open(&mark).map_err(failed)?.try_lock().is_err() {
+            return Err(Failure::input(
+                "directory_in_use",
+                format!("a {what} is running in {}; end it, or name another with --directory", directory.display()),
+            ));
+        }
         fs::remove_dir_all(directory).map_err(failed)?;
     }
     fs::create_dir_all(directory).map_err(failed)?;
     fs::write(&mark, "made by sallyport; replaced by the next one\n").map_err(failed)?;
+    // Locked for as long as this process lives.
+    let held = Box::leak(Box::new(fs::File::open(&mark).map_err(failed)?));
+    held.try_lock().map_err(|error| failed(error.into()))?;
     fs::canonicalize(directory).map_err(failed)
 }
 
@@ -378,6 +387,22 @@ fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_in_which_something_runs_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("demo");
+        fs::create_dir(&directory).unwrap();
+        let mark = directory.join("demonstration");
+        fs::write(&mark, "").unwrap();
+        let running = fs::File::open(&mark).unwrap();
+        running.lock().unwrap();
+        let told = format!("{:?}", fresh_directory(&directory, "demonstration").err().unwrap());
+        assert!(told.contains("directory_in_use") && told.contains("running"), "{told}");
+        drop(running);
+        fresh_directory(&directory, "demonstration").unwrap();
+        assert!(fresh_directory(&directory, "demonstration").is_err());
+    }
 
     #[tokio::test]
     async fn who_ends_is_told_of_once_and_who_runs_is_not() {

@@ -1,5 +1,6 @@
 //! Text files that an operator keeps: policies, playbooks, corridors. Never read further than shows that one is too
-//! large, and never what is no file: a pipe or a device would hold up whoever reads it.
+//! large, and not when they are no files: a pipe or a device would hold up whoever reads it. Looked at before it is
+//! opened, so this is for mistakes; whoever may replace the file may do worse.
 
 use std::{
     fs::{self, File},

@@ -38,7 +38,11 @@ pub(super) async fn count(
         node.holdings.fold_records(permit, &indicator.dataset, &scan).await?.1
     } else {
         let identifier = identifier(node.holdings.dataset(&indicator.dataset)?, &header.subject, part, indicator)?;
-        let within = header.is_lookup().then(|| node.hidden_among(identifier.kind, agreed, &header.ranges));
+        let narrowed = match part {
+            OpenedIndicator::Link(part) => part.own_list || link::is_narrowed(header, part),
+            _ => header.is_lookup(),
+        };
+        let within = narrowed.then(|| node.hidden_among(identifier.kind, agreed, &header.ranges));
         scan.identifier = &identifier.name;
         scan.within = within.as_deref();
         node.holdings.fold(permit, &indicator.dataset, &scan).await?

@@ -33,7 +33,7 @@ pub(crate) use queue::ReleaseQueue;
 pub(crate) use status::{answer_status, held_questions};
 pub(crate) use wire::{decided, held_question, wanted};
 
-use crate::{linkage::epochs::Agreed, node::Node};
+use crate::{link, linkage::epochs::Agreed, node::Node};
 use content::Asking;
 use held::{Asked, HeldQuestion, Part};
 use queue::Found;
@@ -94,18 +94,20 @@ pub(crate) async fn released(
         Found::Waiting(held) => held,
         Found::Nothing => {
             let (rows, subjects) = count::count(node, agreed, question, (part, indicator), &hold.to_count()).await?;
+            let subject =
+                link::subject_told(node.holdings.dataset(&indicator.dataset)?, &question.header.subject, part);
             let part = in_words(question, part, indicator, asking.part, (rows, subjects))?;
             trail.count("held_rows", rows);
-            node.releases.hold(&asking, &hold, asked(question, indicator), part, now_ms)?
+            node.releases.hold(&asking, &hold, asked(question, indicator, &subject), part, now_ms)?
         }
     };
     Err(waits(node, &waiting))
 }
 
-fn asked(question: &OpenedQuestion, indicator: &Indicator) -> Asked {
+fn asked(question: &OpenedQuestion, indicator: &Indicator, subject: &str) -> Asked {
     let header = &question.header;
     // Another agency wrote these; they go into lists and into the audit log.
-    let line = |text: &String| text.chars().filter(|c| !c.is_control()).collect();
+    let line = |text: &str| text.chars().filter(|c| !c.is_control()).collect();
     Asked {
         agency: line(&header.home_agency),
         asker: header.asker.iter().map(|(name, value)| (line(name), line(value))).collect(),
@@ -113,7 +115,7 @@ fn asked(question: &OpenedQuestion, indicator: &Indicator) -> Asked {
         case_number: line(&header.case_number),
         reason: line(&header.reason),
         dataset: indicator.dataset.clone(),
-        subject: line(&header.subject),
+        subject: line(subject),
         looked_up: header.ranges.len() as u32,
         identifiers: header.looked_up,
         minimum_datasets: header.minimum_datasets,

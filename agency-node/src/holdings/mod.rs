@@ -378,8 +378,8 @@ impl Holdings {
         self.inner().subjects.get(&kind)?.number(identifier)
     }
 
-    /// A cell of own rows and those next to it, by number, each with the wide cell that it belongs to.
-    pub(crate) fn cells_near(&self, cell: u32) -> Vec<(u32, u64)> {
+    /// A cell of own rows and those next to it, by number, each with the number that stands for its area.
+    pub(crate) fn cells_near(&self, cell: u32) -> Vec<(u32, u32)> {
         self.inner().subjects.get(&IdentifierType::Cell).map_or_else(Vec::new, |cells| place::near(cells, cell))
     }
 

@@ -1,6 +1,7 @@
 //! Where rows were: each one's cell, numbered as identifiers are, together with the cells next to it.
 //!
-//! The cells around are numbered and tagged although no row is in them: a meeting may be just across.
+//! The cells around are numbered and tagged although no row is in them: a meeting may be just across. So are
+//! the cells that stand for their areas, by whose tags different places are told apart.
 
 use std::collections::HashMap;
 
@@ -45,10 +46,11 @@ fn read((latitude, longitude): (&str, &str)) -> Option<Cell> {
     Cell::at(latitude.parse().ok()?, longitude.parse().ok()?)
 }
 
-/// The cell's number, after those around have theirs.
+/// The cell's number, after those around and their areas have theirs.
 fn number(cell: Cell, table: &mut Subjects) -> Option<u32> {
     for near in cell.with_neighbours() {
         table.add(canonical(near)?);
+        table.add(canonical(near.area())?);
     }
     table.number(&canonical(cell)?)
 }
@@ -57,9 +59,9 @@ fn canonical(cell: Cell) -> Option<Canonical> {
     canonicalise(IdentifierType::Cell, &cell.spelling(), &Context::default()).ok()
 }
 
-/// A cell and those next to it that have numbers, each with the wide cell that it belongs to.
-pub(super) fn near(cells: &Subjects, number: u32) -> Vec<(u32, u64)> {
+/// A cell and those next to it, itself first, each with the area that it belongs to.
+pub(super) fn near(cells: &Subjects, number: u32) -> Vec<(u32, u32)> {
     let cell = cells.identifier(number).and_then(Cell::of);
     let near = cell.into_iter().flat_map(Cell::with_neighbours);
-    near.filter_map(|near| Some((cells.number(&canonical(near)?)?, near.area()))).collect()
+    near.filter_map(|near| Some((cells.number(&canonical(near)?)?, cells.number(&canonical(near.area())?)?))).collect()
 }

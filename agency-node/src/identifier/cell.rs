@@ -41,9 +41,10 @@ impl Cell {
         self.0.grid_disk::<Vec<_>>(1).into_iter().map(Self).collect()
     }
 
-    /// The wide cell that it belongs to.
-    pub(crate) fn area(self) -> u64 {
-        self.0.parent(AREA_RESOLUTION).map_or(0, u64::from)
+    /// The wide cell that it belongs to, by the cell in its middle.
+    pub(crate) fn area(self) -> Self {
+        let middle = self.0.parent(AREA_RESOLUTION).and_then(|area| area.center_child(RESOLUTION));
+        Self(middle.unwrap_or(self.0))
     }
 }
 
@@ -63,7 +64,9 @@ mod tests {
         // The examples of the H3 documentation.
         let cell = Cell::at(37.769_377, -122.388_903).unwrap();
         assert_eq!(cell.spelling(), "88283082e7fffff");
-        assert_eq!(Cell::at(37.361_559_3, -122.055_323_8).unwrap().area(), 0x0852_8347_3fff_ffff);
+        let area = Cell::at(37.361_559_3, -122.055_323_8).unwrap().area();
+        assert_eq!(area.0.parent(AREA_RESOLUTION).map(u64::from), Some(0x0852_8347_3fff_ffff));
+        assert!(area.area() == area && area.0.resolution() == RESOLUTION);
         assert!(Cell::of(&canonicalise(&cell.spelling()).unwrap()).unwrap() == cell);
         for wrong in ["", "88283082e7ffff", "88283082E7fffff", "+88283082e7fffff", "85283473fffffff", "x", "８"] {
             assert!(canonicalise(wrong).is_err(), "{wrong}");

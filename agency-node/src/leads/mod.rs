@@ -198,9 +198,10 @@ impl Leads {
         outcomes::dataset(agency, datasets, &self.outcomes)
     }
 
-    /// What became of each subject of this type, in its newest lead that was closed; by canonical identifier.
-    pub(crate) fn labels(&self, kind: IdentifierType) -> HashMap<String, &'static str> {
-        outcomes::labels(&self.store, kind)
+    /// What became of each subject of this type, in its newest lead that was closed, or that it is cleared; by
+    /// canonical identifier.
+    pub(crate) fn labels(&self, kind: IdentifierType, now_ms: i64) -> HashMap<String, &'static str> {
+        outcomes::labels(&self.store, kind, now_ms)
     }
 
     fn write_outcomes(&self) -> io::Result<()> {

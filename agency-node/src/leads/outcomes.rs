@@ -89,12 +89,14 @@ pub(super) fn write(store: &Store, file: &Path) -> io::Result<()> {
     disk::replace(file, &out.into_inner().map_err(|error| io::Error::other(error.to_string()))?)
 }
 
-/// The outcome of each subject's newest closed lead.
-pub(super) fn labels(store: &Store, kind: IdentifierType) -> HashMap<String, &'static str> {
+/// The outcome of each subject's newest closed lead, or that a lawful exception is known of it.
+pub(super) fn labels(store: &Store, kind: IdentifierType, now_ms: i64) -> HashMap<String, &'static str> {
     let mut closed = store.pick(|lead| {
         let is_of_kind = lead.sighting.subject_kind == kind.name();
         is_of_kind.then(|| Some((lead.round.ended_ms?, lead.sighting.subject.clone(), outcome(lead)?)))?
     });
+    let cleared = store.cleared(kind.name(), now_ms);
+    closed.extend(cleared.into_iter().map(|(at_ms, subject)| (at_ms, subject, State::Cleared.name())));
     closed.sort_unstable();
     closed.into_iter().map(|(_, subject, outcome)| (subject, outcome)).collect()
 }

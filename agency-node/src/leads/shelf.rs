@@ -19,6 +19,9 @@ use sallyport_trust::{
     operator_file::read_text,
 };
 
+/// Why a playbook is none, where it cannot be read.
+const UNREADABLE: &str = "playbook_file_unreadable";
+
 /// Name, length and moment of the last change of every file.
 type Stamps = Vec<(PathBuf, u64, SystemTime)>;
 
@@ -37,11 +40,14 @@ impl Shelf {
     /// When the directory cannot be read.
     pub(super) fn open(directory: PathBuf, people: People) -> io::Result<Self> {
         let stamps = stamps(&directory)?;
-        let playbooks = read(&stamps, &people)
-            .inspect_err(|problems| tracing::error!("no playbook is in force: {}", in_one_line(problems)))
-            .ok();
-        let current = ArcSwapOption::new(playbooks.map(Arc::new));
-        Ok(Self { directory, people, current, seen: Mutex::new(stamps) })
+        let (playbooks, seen) = match read(&stamps, &people) {
+            Ok(playbooks) => (Some(Arc::new(playbooks)), stamps),
+            Err(problems) => {
+                tracing::error!("no playbook is in force: {}", in_one_line(&problems));
+                (None, if is_unreadable(&problems) { Stamps::new() } else { stamps })
+            }
+        };
+        Ok(Self { directory, people, current: ArcSwapOption::new(playbooks), seen: Mutex::new(seen) })
     }
 
     /// The playbooks in force.
@@ -74,6 +80,10 @@ impl Shelf {
             }
             Err(problems) => {
                 tracing::warn!("the playbooks of before stay in force: {}", in_one_line(&problems));
+                // Permissions change without a stamp: what cannot be read is tried again.
+                if is_unreadable(&problems) {
+                    return;
+                }
             }
         }
         *seen = stamps;
@@ -108,7 +118,7 @@ fn read(stamps: &Stamps, people: &People) -> Result<Playbooks, Vec<Problem>> {
             Err(error) => unreadable.push(Problem {
                 file,
                 place: String::new(),
-                reason: "playbook_unreadable",
+                reason: UNREADABLE,
                 message: format!("It cannot be read ({error})."),
             }),
         }
@@ -117,6 +127,10 @@ fn read(stamps: &Stamps, people: &People) -> Result<Playbooks, Vec<Problem>> {
         return Err(unreadable);
     }
     Playbooks::read(files.iter().map(|(name, text)| (name.as_str(), text.as_str())), Some(people))
+}
+
+fn is_unreadable(problems: &[Problem]) -> bool {
+    problems.iter().any(|problem| problem.reason == UNREADABLE)
 }
 
 fn in_one_line(problems: &[Problem]) -> String {

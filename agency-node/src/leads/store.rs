@@ -176,6 +176,13 @@ impl Store {
         untold.collect()
     }
 
+    /// Subjects of a type of which a lawful exception is known, and since when.
+    pub(super) fn cleared(&self, kind: &str, now_ms: i64) -> Vec<(i64, String)> {
+        let all = self.all();
+        let held = all.clearances.values().filter(|held| held.subject_kind == kind && held.until_ms > now_ms);
+        held.map(|held| (held.at_ms, held.subject.clone())).collect()
+    }
+
     /// Keeps a lawful exception that is known before any lead.
     pub(super) fn clear(&self, clearance: Clearance, now_ms: i64) -> Result<(), Refusal> {
         let mut all = self.all();

@@ -257,13 +257,13 @@ async fn outcomes_are_a_data_set_of_the_node() {
     let mut seen = Seen::default();
 
     let id = new(leads.raise(matched("TRK-1", 1_300_000, 7, 1_000)).unwrap());
-    assert!(leads.labels(IdentifierType::Device).is_empty());
+    assert!(leads.labels(IdentifierType::Device, 9_000).is_empty());
     leads.act(&id, okafor(), assigned("okafor"), 2_000).unwrap();
     leads.act(&id, okafor(), What::Pursued, 3_000).unwrap();
     let seizure = Outcome::Seizure { what: "cocaine, cut".to_owned(), amount: 4.5, unit: "kg".to_owned() };
     leads.act(&id, okafor(), concluded(seizure), 4_000).unwrap();
-    assert_eq!(leads.labels(IdentifierType::Device)[truck("TRK-1").as_str()], "seizure");
-    assert!(leads.labels(IdentifierType::Plate).is_empty());
+    assert_eq!(leads.labels(IdentifierType::Device, 9_000)[truck("TRK-1").as_str()], "seizure");
+    assert!(leads.labels(IdentifierType::Plate, 9_000).is_empty());
     leads.write_changed_outcomes();
     // What has just changed must rest for one look.
     assert!(holdings.refresh(&mut seen).await.unwrap().is_empty());
@@ -282,7 +282,21 @@ async fn outcomes_are_a_data_set_of_the_node() {
     leads.act(&id, okafor(), What::Reopened { reason: "another truck".to_owned() }, 5_000).unwrap();
     leads.write_changed_outcomes();
     while holdings.refresh(&mut seen).await.unwrap().is_empty() {}
-    assert_eq!((rows(), leads.labels(IdentifierType::Device).len()), (0, 0));
+    assert_eq!((rows(), leads.labels(IdentifierType::Device, 9_000).len()), (0, 0));
+    // What is cleared before any lead says so, for as long as it is.
+    let clearance = Clearance {
+        subject_kind: "device".to_owned(),
+        subject: truck("TRK-2").as_str().to_owned(),
+        playbook: "in-bond-corridor".to_owned(),
+        exception: "port-diversion".to_owned(),
+        note: "approved".to_owned(),
+        by: "okafor".to_owned(),
+        at_ms: 6_000,
+        until_ms: 10_000,
+    };
+    leads.store.clear(clearance, 6_000).unwrap();
+    assert_eq!(leads.labels(IdentifierType::Device, 9_000)[truck("TRK-2").as_str()], "cleared");
+    assert!(leads.labels(IdentifierType::Device, 10_000).is_empty());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Places as circumstances: everyone who was in a cell at a minute; on the side that is related to, in the
 //! cells around it too, so that two who are just across from each other meet, and meet once.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use sallyport_join::link::{LinkEvidence, seal::LinkKeys};
 use sallyport_trust::{
@@ -10,7 +10,7 @@ use sallyport_trust::{
     question::{LinkPart, OpenedQuestion},
 };
 
-use super::{CIRCUMSTANCES_MAX, Circumstance, Found, MINUTE_MS, Whom, added, day, too_many};
+use super::{Circumstance, Found, MINUTE_MS, Whom, added, by_number, day};
 use crate::{
     holdings::{CELL, EventScan, Events, NEVER, NOBODY, Scan},
     identifier::IdentifierType,
@@ -19,7 +19,18 @@ use crate::{
 };
 
 /// A cell and those next to it.
-const NEAR: usize = 7;
+pub(super) const NEAR: usize = 7;
+
+/// Where those who were in a cell are to be met: cells, by number, and what each one's area is called.
+#[derive(Debug, Default)]
+pub(super) struct Places(HashMap<u32, Vec<(u32, u16)>>);
+
+impl Places {
+    /// Nothing for a cell whose area has no tag yet.
+    pub(super) fn around(&self, cell: u32) -> &[(u32, u16)] {
+        self.0.get(&cell).map_or(&[], Vec::as_slice)
+    }
+}
 
 /// Reads who was where and when.
 pub(super) async fn found(
@@ -46,18 +57,17 @@ pub(super) async fn found(
     let events = node.holdings.events(permit, &indicator.dataset, &wanted).await?;
     let newest_ms = events.moments_ms.iter().copied().max().filter(|&moment| moment != NEVER);
     let keys = LinkKeys::derive(&agreed.secret, &question.id.0, part.link);
+    let names = by_number(node.holdings.tags(IdentifierType::Cell, &agreed.tags), |tags| keys.places(tags));
     let (node, follower) = (node.clone(), part.follower);
     let work = tokio::task::spawn_blocking(move || {
         let seen = seen(&events);
         let rows = seen.iter().map(|circumstance| u64::from(circumstance.evidence.events)).sum();
-        if !follower && seen.len() > CIRCUMSTANCES_MAX / NEAR {
-            return Err(too_many());
-        }
-        Ok((at_places(&node, &keys, &seen, follower), rows))
+        let places = places(&node, &names, &seen, follower);
+        (seen, Some(places), rows)
     });
-    let (circumstances, rows) = work.await.map_err(|error| Refusal::internal("relation_failed", &error))??;
+    let (circumstances, places, rows) = work.await.map_err(|error| Refusal::internal("relation_failed", &error))?;
     let about = whom.identifier.kind;
-    Ok(Found { circumstances, keyed: IdentifierType::Cell, about, rows, newest_ms, unrecorded: None })
+    Ok(Found { circumstances, keyed: IdentifierType::Cell, places, about, rows, newest_ms, unrecorded: None })
 }
 
 /// Who was in which cell at which minute, each once, cell by cell.
@@ -91,23 +101,15 @@ fn seen(events: &Events) -> Vec<Circumstance> {
     seen
 }
 
-/// The circumstances under the cells where they are to be met, with what the place is called.
-fn at_places(node: &Node, keys: &LinkKeys, seen: &[Circumstance], follower: bool) -> Vec<Circumstance> {
-    let mut found = Vec::with_capacity(seen.len() * if follower { 1 } else { NEAR });
-    for in_cell in seen.chunk_by(|one, next| one.keyed == next.keyed) {
-        let cell = in_cell[0].keyed;
-        let mut near = node.holdings.cells_near(cell);
-        near.retain(|(number, _)| !follower || *number == cell);
-        let names = keys.places(near.iter().map(|(_, place)| *place));
-        for (&(keyed, _), name) in near.iter().zip(names) {
-            found.extend(in_cell.iter().map(|one| Circumstance {
-                keyed,
-                evidence: LinkEvidence { fields: name, ..one.evidence },
-                ..*one
-            }));
-        }
-    }
-    found
+/// Where each cell's people are to be met. `names` are what areas are called, by number.
+fn places(node: &Node, names: &[Option<u16>], seen: &[Circumstance], follower: bool) -> Places {
+    let name = |area: u32| names.get(area as usize).copied().flatten();
+    let around = |cell: u32| {
+        let near = node.holdings.cells_near(cell).into_iter().filter(|(near, _)| !follower || *near == cell);
+        near.filter_map(|(near, area)| Some((near, name(area)?))).collect()
+    };
+    let cells = seen.chunk_by(|one, next| one.keyed == next.keyed).map(|in_cell| in_cell[0].keyed);
+    Places(cells.map(|cell| (cell, around(cell))).collect())
 }
 
 #[cfg(test)]

@@ -94,6 +94,7 @@ pub(crate) async fn persons(
         prepared,
         references,
         reach: None,
+        places: None,
         follower: false,
         share_point,
         rows,

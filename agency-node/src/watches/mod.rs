@@ -74,17 +74,18 @@ impl Watches {
         self.kept().values().cloned().collect()
     }
 
-    /// Keeps a new watch; durable when this returns.
+    /// Keeps a new watch, in the place of one of its name that was ended; durable when this returns.
     fn add(&self, watch: Watch) -> Result<Watch, Refusal> {
         let mut kept = self.kept();
-        if kept.contains_key(&watch.name) {
+        let before = kept.get(&watch.name);
+        if before.is_some_and(|before| !before.is_disarmed()) {
             return Err(Refusal::new(
                 Kind::Conflict,
                 "watch_name_taken",
-                "There is a watch of that name; renew it, or take another name.",
+                "There is a watch of that name; renew it, disarm it first, or take another name.",
             ));
         }
-        if kept.len() >= WATCHES_MAX {
+        if before.is_none() && kept.len() >= WATCHES_MAX {
             return Err(Refusal::new(
                 Kind::Exhausted,
                 "too_many_watches",

@@ -156,11 +156,7 @@ impl Watch {
     /// `watch_disarmed`, `watch_until`, `watch_reason`.
     pub(crate) fn renew(&mut self, who: (&str, &str), until_ms: i64, reason: &str, now_ms: i64) -> Result<(), Refusal> {
         if self.disarmed {
-            return Err(Refusal::new(
-                Kind::Conflict,
-                "watch_disarmed",
-                "The watch was ended; arm a new one under another name.",
-            ));
+            return Err(Refusal::new(Kind::Conflict, "watch_disarmed", "The watch was ended; arm it anew."));
         }
         self.stand(who, until_ms, reason, now_ms, "renewed")
     }
@@ -211,6 +207,11 @@ impl Watch {
         let (by, what, reason) = (by.to_owned(), what.to_owned(), reason.to_owned());
         self.history.push(Event { at_ms, by, what, reason });
         Ok(())
+    }
+
+    /// Whether it was ended for good.
+    pub(crate) fn is_disarmed(&self) -> bool {
+        self.disarmed
     }
 
     /// `armed`, `expired`, `stopped` or `disarmed`.

@@ -1,6 +1,6 @@
 //! `sallyport corridor trace`: what positions show against corridors, from files alone, as a node would measure them.
 //!
-//! Sends nothing anywhere, and judges no silence after the last position.
+//! Sends nothing anywhere, and judges no silence after the last position of a device.
 
 use std::{
     collections::BTreeMap,
@@ -19,6 +19,8 @@ use crate::{answer::print_table, failure::Failure, lead::at, terminal};
 
 /// Places that are drawn, at most.
 const DRAWN_MAX: usize = 100_000;
+/// Trackers wait no longer for points that come out of order.
+const WAITS_MS: i64 = 5_000;
 /// Bytes that the format is detected by.
 const FIRST_BYTES: u64 = 8 * 1024;
 
@@ -45,10 +47,13 @@ pub(super) struct Arguments {
 /// What the positions have shown so far.
 #[derive(Default)]
 struct Shown {
-    trackers: BTreeMap<String, Tracker>,
+    /// With the moment of the last position.
+    trackers: BTreeMap<String, (Tracker, i64)>,
     /// By device, corridor, kind and beginning: what is known last.
     events: BTreeMap<(String, CorridorId, Kind, i64), TrackEvent>,
     drawn: Vec<Place>,
+    /// Places beyond what is drawn.
+    not_drawn: u64,
     positions: u64,
     refused: u64,
 }
@@ -80,11 +85,15 @@ fn measure(arguments: &Arguments, corridors: &Corridors) -> Result<Shown, Failur
         match record.reading {
             Reading::Position(position) if arguments.device.as_ref().is_none_or(|only| *only == position.device) => {
                 shown.take(corridors, &position);
+                if arguments.svg.is_some() {
+                    shown.draw(&position);
+                }
             }
             Reading::Refused { .. } => shown.refused += 1,
             _ => {}
         }
     }
+    shown.end(corridors);
     Ok(shown)
 }
 
@@ -104,12 +113,22 @@ fn open(path: &Path) -> Result<Reader<BufReader<File>>, Failure> {
 impl Shown {
     fn take(&mut self, corridors: &Corridors, position: &Position) {
         self.positions += 1;
-        if self.drawn.len() < DRAWN_MAX {
-            self.drawn.extend(Place::at(position.latitude, position.longitude));
-        }
-        let new = |device: &String| Tracker::new(device.as_str());
-        let tracker = self.trackers.entry(position.device.clone()).or_insert_with_key(new);
-        for event in tracker.observe(corridors, track_point(position)) {
+        let new = |device: &String| (Tracker::new(device.as_str()), i64::MIN);
+        let (tracker, last_ms) = self.trackers.entry(position.device.clone()).or_insert_with_key(new);
+        *last_ms = position.at_ms.max(*last_ms);
+        let events = tracker.observe(corridors, track_point(position));
+        self.keep(events);
+    }
+
+    /// Takes in what waits for points that might still come.
+    fn end(&mut self, corridors: &Corridors) {
+        let ticks = self.trackers.values_mut().map(|(tracker, last_ms)| tracker.tick(corridors, *last_ms + WAITS_MS));
+        let events: Vec<TrackEvent> = ticks.flatten().collect();
+        self.keep(events);
+    }
+
+    fn keep(&mut self, events: Vec<TrackEvent>) {
+        for event in events {
             let name = (event.device.clone(), event.corridor.clone(), event.kind, event.began_ms);
             if event.is_withdrawn() {
                 self.events.remove(&name);
@@ -119,9 +138,17 @@ impl Shown {
         }
     }
 
+    fn draw(&mut self, position: &Position) {
+        if self.drawn.len() < DRAWN_MAX {
+            self.drawn.extend(Place::at(position.latitude, position.longitude));
+        } else {
+            self.not_drawn += 1;
+        }
+    }
+
     /// Devices that have joined a corridor.
     fn joined(&self) -> usize {
-        self.trackers.values().filter(|tracker| tracker.joined().next().is_some()).count()
+        self.trackers.values().filter(|(tracker, _)| tracker.joined().next().is_some()).count()
     }
 }
 
@@ -139,13 +166,15 @@ fn print(shown: &Shown, svg: Option<&Path>) {
         ]
     });
     let rows: Vec<_> = rows.collect();
-    if rows.is_empty() {
+    if rows.is_empty() && shown.joined() == 0 {
+        println!("Nothing was measured: no device joined a corridor.");
+    } else if rows.is_empty() {
         println!("Nothing but ordinary driving.");
     } else {
         print_table(&["device", "corridor", "what", "began", "ended", "away", "outside", "strength"], rows);
     }
     println!(
-        "{} positions of {} devices; {} of them joined a corridor. {} records cannot be read.",
+        "{} positions of {} devices; {} of them joined a corridor. {} records of the file cannot be read.",
         shown.positions,
         shown.trackers.len(),
         shown.joined(),
@@ -153,6 +182,9 @@ fn print(shown: &Shown, svg: Option<&Path>) {
     );
     if let Some(out) = svg {
         println!("Drawn into {}.", terminal::line(&out.display().to_string()));
+        if shown.not_drawn > 0 {
+            println!("Only the first {DRAWN_MAX} places are drawn; {} are not.", shown.not_drawn);
+        }
     }
 }
 

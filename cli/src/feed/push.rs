@@ -94,7 +94,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     if sent.is_ok() || sender.summary.has_begun() {
         sender.summary.tell(&feed, &stream, arguments.json);
     }
-    sent
+    sent?;
+    if !live && sender.summary.is_in_vain() {
+        let what =
+            format!("nothing of {} is a position that the node keeps; see its format and its records", arguments.file);
+        return Err(Failure::input("nothing_accepted", what));
+    }
+    Ok(())
 }
 
 /// Sends positions that are written down already, as a new stream of the agency's positions.

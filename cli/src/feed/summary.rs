@@ -98,6 +98,11 @@ impl Summary {
         self.bar.tick();
     }
 
+    /// Whether the node keeps nothing of it.
+    pub(super) fn is_in_vain(&self) -> bool {
+        self.accepted == 0 && self.kept_before == 0
+    }
+
     /// Says it in sentences, or as one JSON object.
     pub(super) fn tell(&self, feed: &str, stream: &str, as_json: bool) {
         self.bar.finish_and_clear();

@@ -88,7 +88,8 @@ fn trackers() -> String {
     format!("who,at,lat,lon\n{}{}", passing("planted", STARTS, 2), passing("shadow", starts + 2, -1))
 }
 
-fn start() -> Federation {
+/// With these rules at DPS.
+fn start(dps_rules: &str) -> Federation {
     let hsi_files = [("trucks.csv", trucks()), ("list.csv", "who,at\nplanted,2026-03-01\n".to_owned())];
     let (dps_files, cbp_files) = ([("reads.csv", reads())], [("trackers.csv", trackers())]);
     let hsi = format!("{}{}", data_set("hsi.trucks", "device", true), data_set("hsi.list", "device", false));
@@ -97,7 +98,9 @@ fn start() -> Federation {
     let shown = OPEN_RULES.replace("mask = \"last_four\"", "mask = \"none\"");
     let mut asking = Agency::new("hsi", &hsi, &hsi_files);
     asking.rules = Some(&shown);
-    Federation::start(&[asking, Agency::new("dps", &dps, &dps_files), Agency::new("cbp", &cbp, &cbp_files)])
+    let mut reading = Agency::new("dps", &dps, &dps_files);
+    reading.rules = Some(dps_rules);
+    Federation::start(&[asking, reading, Agency::new("cbp", &cbp, &cbp_files)])
 }
 
 fn labels(answer: &Value) -> Vec<&str> {
@@ -106,7 +109,7 @@ fn labels(answer: &Value) -> Vec<&str> {
 
 #[test]
 fn a_truck_and_its_plate_meet_at_different_places_without_a_shared_identifier() {
-    let federation = start();
+    let federation = start(OPEN_RULES);
     let answer = federation.ask("hsi", QUESTION, &[]);
     assert_eq!(labels(&answer), ["planted"], "{answer}");
     let found = &answer["matches"][0];
@@ -122,18 +125,32 @@ fn a_truck_and_its_plate_meet_at_different_places_without_a_shared_identifier() 
     accounted_for(&federation);
 }
 
-/// More places, less time, and a single place.
+#[test]
+fn rules_about_data_sets_do_not_allow_to_ask_where_their_records_were() {
+    let (analysts, data_sets) = ("role = { equals = \"analyst\" }\n", "[rule.resource]\nkind = { one_of = [KINDS] }\n");
+    let rules = |kinds: &str| {
+        let data_sets = data_sets.replace("KINDS", kinds);
+        OPEN_RULES.replacen(analysts, &format!("{analysts}{data_sets}"), 1)
+    };
+    let federation = start(&rules("\"dataset\", \"federation\", \"catalog\""));
+    let answer = federation.ask("hsi", QUESTION, &[]);
+    assert_eq!(outcome(&answer, "dps.reads")["outcome"], "denied", "{answer}");
+    assert_eq!(outcome(&answer, "dps.reads")["reason"], "no_rule_allows");
+    assert_eq!(answer["subjects_matched"], 0);
+}
+
+/// More places, less time, and fewer places.
 fn thresholds(federation: &Federation) {
     for (change, matched) in [("10 minutes\"\nplaces = 4", 1), ("10 minutes\"\nplaces = 5", 0), ("3m\"", 0)] {
         let answer = federation.ask("hsi", &QUESTION.replace("10 minutes\"", change), &[]);
         assert_eq!(answer["subjects_matched"], matched, "{change}: {answer}");
     }
-    let once = federation.ask("hsi", &QUESTION.replace("10 minutes\"", "10 minutes\"\nplaces = 1"), &[]);
-    assert_eq!(labels(&once)[0], "planted");
-    assert!(labels(&once).contains(&"standing") && !labels(&once).contains(&"elsewhere"), "{once}");
-    let strengths = once["matches"].as_array().unwrap().iter().map(|found| &found["evidence"][1]["strength"]);
-    // The planted truck's four places, then two for company on a part of the way, then one.
-    let expected = std::iter::once(0.444).chain([0.286; 21]).chain([0.167; 9]);
+    let twice = federation.ask("hsi", &QUESTION.replace("10 minutes\"", "10 minutes\"\nplaces = 2"), &[]);
+    assert_eq!(labels(&twice)[0], "planted");
+    assert!(!labels(&twice).contains(&"standing") && !labels(&twice).contains(&"elsewhere"), "{twice}");
+    let strengths = twice["matches"].as_array().unwrap().iter().map(|found| &found["evidence"][1]["strength"]);
+    // The planted truck's four places, then two for company on a part of the way.
+    let expected = std::iter::once(0.444).chain([0.286; 21]);
     assert_eq!(strengths.map(|strength| strength.as_f64().unwrap()).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 

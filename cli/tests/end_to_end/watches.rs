@@ -201,4 +201,8 @@ fn what_is_new_becomes_a_lead_once_whoever_dies_or_leaves_in_between() {
     assert_eq!(setting.standing()["state"], "disarmed");
     let renewed = setting.watch(&["renew", "off-corridor", "--reason", "again"], "second");
     assert_eq!(reason(&renewed), "watch_disarmed");
+    // Its name is free again.
+    let again = ["arm", "off-corridor", "--question", "standing.toml", "--reason", "a new case"];
+    assert!(setting.watch(&again, "second").status.success());
+    assert_eq!(setting.standing()["state"], "armed");
 }

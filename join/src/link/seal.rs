@@ -53,10 +53,11 @@ impl LinkKeys {
         encrypted(&self.key, inputs)
     }
 
-    /// What places are called in this link, and in it alone: names that tell different ones apart, but for
-    /// a chance of 2⁻¹⁶ a pair, and nothing else.
-    pub fn places(&self, places: impl Iterator<Item = u64>) -> Vec<u16> {
-        encrypted(&self.place, places.map(u128::from)).into_iter().map(|name| (name >> 112) as u16).collect()
+    /// What places are called in this link, and in it alone, by their tags: names that tell different ones apart,
+    /// but for a chance of 2⁻¹⁶ a pair. Who has the keys can name only the places whose tags it has.
+    pub fn places(&self, tags: &[Tag]) -> Vec<u16> {
+        let names = encrypted(&self.place, tags.iter().map(|tag| u128::from_be_bytes(*tag)));
+        names.into_iter().map(|name| (name >> 112) as u16).collect()
     }
 }
 

@@ -134,7 +134,8 @@ fn sighted(keys: &LinkKeys, sightings: &[Sighting], reach: Reach, covers: bool, 
                 false => intervals.extend(reach.containing(minute)),
             }
             let prepared = keys.prepare(&[tag(cell)])[0];
-            let evidence = LinkEvidence { fields: keys.places([place(cell)].into_iter())[0], ..about_an_event(minute) };
+            let evidence =
+                LinkEvidence { fields: keys.places(&[tag(100 + place(cell) as u8)])[0], ..about_an_event(minute) };
             for key in keys.keys(intervals.into_iter().map(|interval| (prepared, Some(interval)))) {
                 rows.insert((key, u128::from(subject)), evidence);
             }

@@ -65,6 +65,9 @@ pub mod attribute {
 pub mod kind {
     /// Records of an agency; the attribute `dataset` is then required.
     pub const DATASET: &str = "dataset";
+    /// Where and when records of an agency were, for a question about the same place; the attribute `dataset` is
+    /// then required. A kind of its own, so that no rule about data sets allows it unsaid.
+    pub const PLACES: &str = "places";
     /// Putting a question to the other parties.
     pub const FEDERATION: &str = "federation";
     /// Epoch keys, epoch secrets and tag evaluation.
@@ -83,7 +86,7 @@ pub mod kind {
     /// Positions that a partner sends; the attribute `dataset` says into which data set.
     pub const FEED: &str = "feed";
     /// Every kind; a request of another is denied.
-    pub const ALL: [&str; 9] = [DATASET, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN, RELEASE, LEAD, FEED];
+    pub const ALL: [&str; 10] = [DATASET, PLACES, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN, RELEASE, LEAD, FEED];
 }
 
 /// Attributes of a subject or a resource, by name.

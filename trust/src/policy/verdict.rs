@@ -62,7 +62,8 @@ impl<'a> Target<'a> {
             (_, None) => Err(incomplete(attribute::KIND)),
             (Some(owner), Some(kind)) => {
                 let given = request.resource.iter().any(|(name, _)| name == attribute::DATASET);
-                if (given || kind == kind::DATASET) && dataset.and_then(owner_of) != Some(owner) {
+                if (given || kind == kind::DATASET || kind == kind::PLACES) && dataset.and_then(owner_of) != Some(owner)
+                {
                     return Err(incomplete(attribute::DATASET));
                 }
                 Ok(Self { owner, dataset, kind })

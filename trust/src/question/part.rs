@@ -54,6 +54,11 @@ pub struct LinkPart {
 }
 
 impl LinkPart {
+    /// Whether it asks where records were.
+    pub fn is_at_places(&self) -> bool {
+        matches!(self.kind, RelationKind::SamePlace { .. })
+    }
+
     pub(super) fn validate(&self) -> Result<(), Refusal> {
         let relation = Relation { to: String::new(), kind: self.kind, half_at: self.half_at };
         relation.validate()?;

@@ -7,6 +7,8 @@ pub use sallyport_join::{interval::Order, link::gather::PLACES_MAX};
 use super::{Indicator, Measure, Question, TEXT_BYTES_MAX};
 use crate::error::Refusal;
 
+/// Different places at which a pair must have met, at least: one place is where somebody was, and no evidence.
+const PLACES_MIN: u32 = 2;
 /// Relations in one question, at most.
 pub const RELATIONS_MAX: usize = 4;
 /// Minutes between related events, at most: 90 days.
@@ -45,7 +47,7 @@ pub enum RelationKind {
     SamePlace {
         /// Apart at most; 1 to [`PLACE_MINUTES_MAX`].
         minutes: u32,
-        /// Different places at least; 1 to [`PLACES_MAX`].
+        /// Different places at least; 2 to [`PLACES_MAX`].
         places: u32,
     },
 }
@@ -218,8 +220,8 @@ impl Relation {
             RelationKind::SamePlace { minutes, .. } if !(1..=PLACE_MINUTES_MAX).contains(&minutes) => {
                 Err(Refusal::bad_input("relation_minutes", "At the same place `within` must be one minute to a day."))
             }
-            RelationKind::SamePlace { places, .. } if !(1..=PLACES_MAX).contains(&places) => {
-                Err(Refusal::bad_input("relation_places", format!("`places` must be 1 to {PLACES_MAX}.")))
+            RelationKind::SamePlace { places, .. } if !(PLACES_MIN..=PLACES_MAX).contains(&places) => {
+                Err(Refusal::bad_input("relation_places", format!("`places` must be {PLACES_MIN} to {PLACES_MAX}.")))
             }
             _ if !(1..=1_000_000).contains(&self.half_at) => {
                 Err(Refusal::bad_input("half_at_out_of_range", "`others_half_at` must be 1 to 1,000,000."))

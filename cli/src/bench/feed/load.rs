@@ -1,12 +1,15 @@
 //! Trucks that report where they are once a second, over streams of their own.
 
-use std::time::{Duration, Instant};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use sallyport_feed::BATCH_POSITIONS_MAX;
 use sallyport_proto::feed::v1::{
     Batch, Open, Position, PushRequest, PushResponse, push_request::Message as Asked, push_response::Message as Told,
 };
-use sallyport_track::geometry::Place as Point;
+use sallyport_track::{Corridors, Point, Tracker, geometry::Place as Spot};
 use sallyport_trust::{clock::Clock, identity::refusal_of};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,6 +24,9 @@ const STRETCH_MS: i64 = 60_000;
 /// Metres between two trucks on the corridor.
 const APART_M: f64 = 100.0;
 
+/// Seconds that are measured without a node.
+const ALONE_SECONDS: i64 = 600;
+
 /// How much.
 #[derive(Clone, Copy)]
 pub(super) struct Load {
@@ -29,8 +35,8 @@ pub(super) struct Load {
     pub(super) seconds: u32,
 }
 
-/// What was measured.
-pub(super) struct Measured {
+/// What was sent, and how it went.
+pub(super) struct Sent {
     pub(super) positions: u64,
     pub(super) seconds: f64,
     /// Processors that the node had in use.
@@ -38,7 +44,7 @@ pub(super) struct Measured {
     latencies_s: Vec<f64>,
 }
 
-impl Measured {
+impl Sent {
     /// The latency that a share of the batches stays below.
     pub(super) fn latency_s(&self, share: f64) -> f64 {
         let place = (self.latencies_s.len() as f64 * share) as usize;
@@ -47,23 +53,35 @@ impl Measured {
 }
 
 impl Load {
-    /// Positions in a batch: a second of a stream's trucks, or as many as go into one.
-    pub(super) fn batch(&self) -> usize {
-        (self.trucks.div_ceil(self.streams) as usize).min(BATCH_POSITIONS_MAX)
-    }
-
     /// Positions of the past hour, as fast as the node takes them.
-    pub(super) async fn rush(&self, place: &Place) -> Result<Measured, Failure> {
+    pub(super) async fn rush(&self, place: &Place) -> Result<Sent, Failure> {
         let begin_ms = Clock::system().now_ms() - i64::from(self.seconds) * 2_000 - 60_000;
         self.send(place, begin_ms, None).await
     }
 
     /// Positions of now, every second those of that second.
-    pub(super) async fn pace(&self, place: &Place) -> Result<Measured, Failure> {
+    pub(super) async fn pace(&self, place: &Place) -> Result<Sent, Failure> {
         self.send(place, Clock::system().now_ms(), Some(Duration::from_secs(1))).await
     }
 
-    async fn send(&self, place: &Place, begin_ms: i64, every: Option<Duration>) -> Result<Measured, Failure> {
+    /// Positions a second that one processor measures when it does nothing else: what no node can leave out.
+    pub(super) fn measured_alone(&self, place: &Place) -> Result<f64, Failure> {
+        let mut corridors = Corridors::default();
+        corridors.add(place.corridor.clone()).map_err(|error| Failure::machine("the corridor", &error))?;
+        let mut trucks: Vec<_> =
+            self.road(place, 0).into_iter().map(|(truck, from, to)| (Tracker::new(truck), from, to)).collect();
+        let started = Instant::now();
+        for at_ms in (0..ALONE_SECONDS).map(|second| second * 1_000) {
+            for (tracker, from, to) in &mut trucks {
+                let (latitude, longitude) = driven(*from, *to, at_ms);
+                let point = Point { at_ms, latitude, longitude, speed_mps: None, accuracy_m: None, seal: None };
+                black_box(tracker.observe(&corridors, point));
+            }
+        }
+        Ok(trucks.len() as f64 * ALONE_SECONDS as f64 / started.elapsed().as_secs_f64())
+    }
+
+    async fn send(&self, place: &Place, begin_ms: i64, every: Option<Duration>) -> Result<Sent, Failure> {
         let feed = place.feed()?;
         let roads = (0..self.streams).map(|stream| self.road(place, stream)).collect::<Vec<_>>();
         let (used_s, started) = (place.processor_s()?, Instant::now());
@@ -87,11 +105,11 @@ impl Load {
             let refused = format!("{sent} positions were sent and {positions} were kept");
             return Err(Failure::check("positions_refused", refused));
         }
-        Ok(Measured { positions, seconds, processors: (place.processor_s()? - used_s) / seconds, latencies_s })
+        Ok(Sent { positions, seconds, processors: (place.processor_s()? - used_s) / seconds, latencies_s })
     }
 
     /// The trucks of a stream: each one's name, and the ends of its stretch.
-    fn road(&self, place: &Place, stream: u32) -> Vec<(String, Point, Point)> {
+    fn road(&self, place: &Place, stream: u32) -> Vec<(String, Spot, Spot)> {
         let line = &place.corridor.line;
         let mine = (stream..self.trucks).step_by(self.streams as usize);
         mine.filter_map(|truck| {
@@ -105,7 +123,7 @@ impl Load {
 /// Sends a stream's positions, one batch after the other; what was kept, and how long each batch took.
 async fn drive(
     feed: &Feed,
-    road: &[(String, Point, Point)],
+    road: &[(String, Spot, Spot)],
     begin_ms: i64,
     seconds: u32,
     pace: Option<(Duration, Duration)>,
@@ -128,7 +146,7 @@ async fn drive(
 }
 
 /// Where on its stretch a truck is, so that it never jumps, whenever it is asked.
-fn driven(from: Point, to: Point, at_ms: i64) -> (f64, f64) {
+fn driven(from: Spot, to: Spot, at_ms: i64) -> (f64, f64) {
     let phase_ms = at_ms.rem_euclid(2 * STRETCH_MS);
     let share = phase_ms.min(2 * STRETCH_MS - phase_ms) as f64 / STRETCH_MS as f64;
     let ((latitude, longitude), (last_latitude, last_longitude)) = (from.degrees(), to.degrees());

@@ -251,7 +251,7 @@ fn each_fault_of_the_same_place_has_its_reason() {
         (MEETING.replace("within =", "hops = 2\n        within ="), "relation_settings"),
         (MEETING.replace("within =", "after = \"reads\"\n        within ="), "relation_settings"),
         (MEETING.replace("same_place_as =", "places = 2\n        after ="), "relation_settings"),
-        (MEETING.replace("within =", "places = 0\n        within ="), "relation_places"),
+        (MEETING.replace("within =", "places = 1\n        within ="), "relation_places"),
         (MEETING.replace("within =", "places = 65\n        within ="), "relation_places"),
         (MEETING.replace("within =", "others_half_at = 0\n        within ="), "half_at_out_of_range"),
         (MEETING.replace("same_place_as = \"reads\"", "same_place_as = \"flights\""), "relation_unknown"),
