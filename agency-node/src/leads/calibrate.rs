@@ -102,6 +102,7 @@ impl From<Learnt> for pb::CalibrateResponse {
                     weight: weight.value,
                     low: weight.low,
                     high: weight.high,
+                    learnt: weight.learnt,
                 })
                 .collect(),
             present: Some(judgement(&proposal.present)),
