@@ -65,6 +65,7 @@ fn object(playbook: &str, learnt: &CalibrateResponse) -> Value {
             "weight": thousandths(weight.weight),
             "low": thousandths(weight.low),
             "high": thousandths(weight.high),
+            "learnt": weight.learnt,
         })).collect::<Vec<_>>(),
         "present": learnt.present.as_ref().map(judgement),
         "proposed": learnt.proposed.as_ref().map(judgement),
@@ -127,7 +128,10 @@ mod tests {
             weight,
             low: weight - 0.1,
             high: weight + 0.1,
+            learnt: true,
         };
+        let unlearnt =
+            ProposedWeight { dataset: "cbp.watched".to_owned(), weight: 1.0, low: 1.0, high: 1.0, learnt: false };
         let group = |expected: f64, right: u32| CalibrationGroup { expected, came_true: shares(&[(right, 10)]).pop() };
         CalibrateResponse {
             positive: 22,
@@ -135,7 +139,7 @@ mod tests {
             open: 3,
             untold: 0,
             causes: vec![CalibrationCause { cause: "watch off-corridor".to_owned(), leads: 53 }],
-            weights: vec![weight("acme.track_events", 1.2649), weight("cbp.inbond", 0.6324)],
+            weights: vec![weight("acme.track_events", 1.2649), weight("cbp.inbond", 0.6324), unlearnt],
             present: Some(judged(&[(5, 10), (10, 20)], 1.1, 0.61)),
             proposed: Some(judged(&[(9, 10), (15, 20)], 1.9, 0.84)),
             calibration: vec![group(0.1, 1), group(0.25, 2), group(0.5, 5), group(0.7, 6), group(0.9, 8)],
@@ -146,6 +150,7 @@ mod tests {
     fn scripts_read_the_weights_as_a_question_file_takes_them() {
         let told = object("off-corridor", &learnt());
         assert_eq!((&told["right"], &told["weights"][0]["weight"]), (&22.into(), &1.265.into()));
+        assert_eq!([1, 2].map(|place| &told["weights"][place]["learnt"]), [true, false]);
         assert_eq!(told["proposed"]["precision"][0]["right"], 9);
         assert_eq!(told["calibration"][4]["came_true"]["of"], 10);
     }

@@ -1,10 +1,8 @@
 //! What the outcomes of the agency's own leads teach about weights, for a person who may read the leads. No
 //! subject leaves this file, and nothing is changed by it.
 
-use std::collections::BTreeMap;
-
 use sallyport_lead::{
-    calibrate::{self, Calibrated, Judgement, NoProposal, Proportion, Proposal, Sample},
+    calibrate::{self, Calibrated, Judgement, Lesson, NoProposal, Proportion, Proposal, Sample},
     lead::Lead,
 };
 use sallyport_proto::node::v1 as pb;
@@ -16,7 +14,7 @@ use sallyport_trust::{
     question::Asker,
 };
 
-use super::desk::{LEADS, request};
+use super::desk::{LEADS, permits, request};
 use crate::{node::Node, settle::blocking};
 
 /// What leads teach, and what it was learnt from.
@@ -56,17 +54,13 @@ fn sample(
     let is_wanted = |lead: &Lead| {
         lead.plan.playbook == playbook && watch.is_none_or(|watch| lead.sighting.watch.as_deref() == Some(watch))
     };
-    let mut leads = node.leads.store.pick(|lead| is_wanted(lead).then(|| lead.clone()));
-    let mut decided: BTreeMap<Option<String>, bool> = BTreeMap::new();
-    leads.retain(|lead| {
-        let pattern = &lead.sighting.pattern;
-        *decided.entry(pattern.clone()).or_insert_with(|| {
-            node.guard.authorise(trail, &request(node, person, Action::Leads, pattern.as_deref())).is_ok()
-        })
-    });
-    if leads.is_empty() {
-        // That there are none, too, is for those who may read them.
-        let _permit = node.guard.authorise(trail, &request(node, person, Action::Leads, None))?;
+    let lesson = |lead: &Lead| is_wanted(lead).then(|| (lead.sighting.pattern.clone(), Lesson::of(lead)));
+    let mut lessons = node.leads.store.pick(lesson);
+    let patterns = lessons.iter().map(|(pattern, _)| pattern.as_deref());
+    let asked = |pattern: Option<&str>| request(node, person, Action::Leads, pattern);
+    let permits = permits(&node.guard, trail, patterns, asked)?;
+    lessons.retain(|(pattern, _)| permits.contains_key(pattern));
+    if lessons.is_empty() {
         return Err(Refusal::new(
             Kind::NotFound,
             "no_leads",
@@ -74,7 +68,7 @@ fn sample(
              see, and `lead show` names their playbook and watch.",
         ));
     }
-    Ok(Sample::of(&leads))
+    Ok(Sample::of(lessons.into_iter().map(|(_, lesson)| lesson)))
 }
 
 fn learn(sample: Sample) -> Result<Learnt, Refusal> {
@@ -108,6 +102,7 @@ impl From<Learnt> for pb::CalibrateResponse {
                     weight: weight.value,
                     low: weight.low,
                     high: weight.high,
+                    learnt: weight.learnt,
                 })
                 .collect(),
             present: Some(judgement(&proposal.present)),

@@ -1,11 +1,14 @@
 //! What the agency's people do with leads at their own node.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use sallyport_lead::{event::What, invalid::said, lead::Lead, people::Actor};
 use sallyport_trust::{
     error::Refusal,
-    guard::{Act, Trail},
+    guard::{Act, Guard, Trail},
     identity::{Role, SpiffeId},
     policy::{Action, Attributes, Context, Permit, Request, attribute, kind},
     question::Asker,
@@ -56,18 +59,14 @@ pub(crate) async fn list(node: &Node, peer: SpiffeId, closed: bool) -> Result<(V
 fn readable(node: &Node, trail: &mut Trail, person: &Asker, closed: bool) -> Result<Vec<Seen>, Refusal> {
     let mut leads = node.leads.store.list();
     leads.retain(|lead| closed || lead.state.is_open());
-    let mut listed: Vec<Seen> = leads
-        .into_iter()
-        .filter_map(|lead| {
-            let request = request(node, person, Action::Leads, lead.sighting.pattern.as_deref());
-            let permit = node.guard.authorise(trail, &request).ok()?;
-            Some(seen(node, lead, &permit))
-        })
-        .collect();
-    if listed.is_empty() {
-        // That there are none, too, is for those who may read them.
-        let _permit = node.guard.authorise(trail, &request(node, person, Action::Leads, None))?;
-    }
+    let patterns = leads.iter().map(|lead| lead.sighting.pattern.as_deref());
+    let asked = |pattern: Option<&str>| request(node, person, Action::Leads, pattern);
+    let permits = permits(&node.guard, trail, patterns, asked)?;
+    let readable = leads.into_iter().filter_map(|lead| {
+        let permit = permits.get(&lead.sighting.pattern)?;
+        Some(seen(node, lead, permit))
+    });
+    let mut listed: Vec<Seen> = readable.collect();
     // The open and most severe first; among them those that have waited longest.
     listed.sort_by_key(|seen| {
         let lead = &seen.lead;
@@ -75,6 +74,26 @@ fn readable(node: &Node, trail: &mut Trail, person: &Asker, closed: bool) -> Res
     });
     trail.count("listed", listed.len() as u64);
     Ok(listed)
+}
+
+/// Permits to read the leads that these patterns raised, by pattern, where the policy gives one. The last
+/// decision stands in the trail: it is one that permits, if any does.
+///
+/// # Errors
+/// When no leads may be read: that there are none, too, is for those who may read them.
+pub(super) fn permits<'a>(
+    guard: &Guard,
+    trail: &mut Trail,
+    patterns: impl Iterator<Item = Option<&'a str>>,
+    asked: impl Fn(Option<&str>) -> Request,
+) -> Result<BTreeMap<Option<String>, Permit>, Refusal> {
+    let patterns: BTreeSet<Option<&str>> = patterns.collect();
+    let decided = patterns.into_iter().map(|pattern| (pattern, guard.authorise(trail, &asked(pattern))));
+    let permits: BTreeMap<Option<String>, Permit> =
+        decided.filter_map(|(pattern, permit)| Some((pattern.map(str::to_owned), permit.ok()?))).collect();
+    let standing = permits.keys().next().and_then(Option::as_deref);
+    let _permit = guard.authorise(trail, &asked(standing))?;
+    Ok(permits)
 }
 
 /// identify person → open audit entry → authorise → complete audit → show
@@ -216,4 +235,84 @@ fn seen(node: &Node, lead: Lead, permit: &Permit) -> Seen {
         Some(mask(kind, &subject, hidden(permit)))
     });
     Seen { subject: shown.unwrap_or_default(), now_ms: node.clock.now_ms(), lead }
+}
+
+#[cfg(test)]
+mod tests {
+    use sallyport_trust::{audit::AuditLog, clock::Clock, policy::PolicyStore};
+
+    use super::*;
+
+    const RULES: &str = r#"
+[[rule]]
+id = "some-leads"
+effect = "allow"
+actions = ["leads"]
+[rule.subject]
+role = { equals = "analyst" }
+[rule.resource]
+kind = { equals = "lead" }
+pattern = { equals = "cbp.m" }
+"#;
+    const CASES: &str = r#"
+[subjects.nobody]
+role = "none"
+[resources.leads]
+kind = "lead"
+owner = "cbp"
+[[case]]
+name = "nobody reads"
+subject = "nobody"
+resource = "leads"
+action = "leads"
+decision = "deny"
+reason = "no_rule_allows"
+"#;
+
+    fn asked(pattern: Option<&str>) -> Request {
+        let resource = Attributes::new().with(attribute::KIND, kind::LEAD).with(attribute::OWNER, "cbp");
+        Request {
+            subject: Attributes::new().with(attribute::ROLE, "analyst"),
+            resource: pattern.into_iter().fold(resource, |resource, name| resource.with(attribute::PATTERN, name)),
+            action: Action::Leads,
+            context: Context::default(),
+        }
+    }
+
+    /// Patterns that may be read of those that raised leads, or the reason why none; and what the log says.
+    async fn read(patterns: &[Option<&str>]) -> (Result<Vec<Option<String>>, String>, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let policies = directory.path().join("policies");
+        std::fs::create_dir(&policies).unwrap();
+        let model = include_str!("../../../policies/model.conf");
+        for (name, text) in [("rules.toml", RULES), ("cases.toml", CASES), ("model.conf", model)] {
+            std::fs::write(policies.join(name), text).unwrap();
+        }
+        let clock = Clock::manual(chrono::DateTime::UNIX_EPOCH);
+        let log = directory.path().join("audit");
+        let audit = AuditLog::open(&log, "f.test/cbp", clock.clone()).unwrap();
+        let guard = Guard::new(PolicyStore::open(&policies).unwrap(), audit, clock);
+        let peer = "spiffe://f.test/agency/cbp/user/ana".parse().unwrap();
+        let mut trail = guard.begin(Act::by(&peer, Action::Leads.as_str(), LEADS)).await.unwrap();
+        let permits = permits(&guard, &mut trail, patterns.iter().copied(), asked);
+        trail.complete(permits.as_ref().err()).await.unwrap();
+        guard.close().await.unwrap();
+        let entries = std::fs::read_dir(log.join("tile/entries/000.p")).unwrap();
+        let entries = entries.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        let logged = entries.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect();
+        (permits.map(|permits| permits.into_keys().collect()).map_err(|refusal| refusal.reason), logged)
+    }
+
+    #[tokio::test]
+    async fn the_decision_that_stands_is_the_one_that_let_leads_be_read() {
+        let (read_of, logged) = read(&[Some("cbp.z"), Some("cbp.m"), None, Some("cbp.m"), Some("cbp.a")]).await;
+        assert_eq!(read_of.unwrap(), [Some("cbp.m".to_owned())]);
+        assert!(logged.contains(r#""decision":"allow""#) && logged.contains("some-leads"), "{logged}");
+        assert!(!logged.contains("cbp.z") && !logged.contains(r#""decision":"deny""#), "{logged}");
+        for none in [&[Some("cbp.z")][..], &[]] {
+            let (refused, logged) = read(none).await;
+            assert_eq!(refused.unwrap_err(), "missing_attribute", "no rule is about leads of no pattern");
+            assert!(logged.contains(r#""decision":"deny""#), "{logged}");
+        }
+    }
 }

@@ -99,13 +99,14 @@ fn plot(expected: f64, came_true: &Share) -> String {
 
 fn weights(learnt: &CalibrateResponse) -> Vec<String> {
     let lines = learnt.weights.iter().flat_map(|weight| {
+        let taught = match weight.learnt {
+            true => format!("{:.3} to {:.3} with a fifth of the outcomes left out", weight.low, weight.high),
+            false => "the same in every lead: nothing learnt".to_owned(),
+        };
         [
             "  [[indicator]]".to_owned(),
             format!("  dataset = \"{}\"", weight.dataset),
-            format!(
-                "  weight = {:.3}                  # {:.3} to {:.3} with a fifth of the outcomes left out",
-                weight.weight, weight.low, weight.high
-            ),
+            format!("  weight = {:.3}                  # {taught}", weight.weight),
         ]
     });
     lines.collect()
@@ -156,6 +157,8 @@ mod tests {
         assert_eq!(indicators[0]["dataset"].as_str(), Some("acme.track_events"));
         assert_eq!(indicators[1]["weight"].as_float(), Some(0.632));
         assert!(lines.contains("# 1.165 to 1.365 with a fifth"), "{lines}");
+        assert_eq!(indicators[2]["weight"].as_float(), Some(1.0));
+        assert!(lines.ends_with("# the same in every lead: nothing learnt"), "{lines}");
     }
 
     #[test]

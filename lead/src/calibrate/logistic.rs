@@ -13,7 +13,7 @@ const TO_ZERO: f64 = 0.01;
 const STEPS_MAX: usize = 100;
 const CLOSE: f64 = 1e-10;
 
-/// `e²` of each data set, and the outcome.
+/// `e²` of each data set to learn of, and the outcome.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     squares: Vec<f64>,
@@ -21,8 +21,8 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn of(judged: &Judged) -> Self {
-        let squares = judged.strengths.iter().map(|strength| strength * strength).collect();
+    pub(super) fn of(judged: &Judged, datasets: &[usize]) -> Self {
+        let squares = datasets.iter().map(|&dataset| judged.strengths[dataset].powi(2)).collect();
         Self { squares, positive: f64::from(u8::from(judged.positive)) }
     }
 }

@@ -4,7 +4,8 @@
 //! on `e_d²` with slopes `β_d ≥ 0` therefore ranks as QE does with `w_d = sqrt(c · β_d)`. `c` is chosen so
 //! that `Σ_d w_d²` is the number of data sets, as with weights of 1: n data sets at full strength still
 //! give √n, and QE keeps its meaning. Slopes are drawn towards each other, so few outcomes leave weights
-//! near 1. A data set whose slope would be negative gets weight 0.
+//! near 1. A data set whose slope would be negative gets weight 0. Of evidence that is the same in every lead
+//! nothing can be learnt: its data set stays out of the fit and keeps weight 1, and `c` is chosen for the others.
 //!
 //! The result is a proposal with what it would have done, judged on outcomes that it was not fitted to. It
 //! changes nothing by itself, and below a stated number of outcomes there is none. Leads are no random
@@ -18,10 +19,10 @@ mod sample;
 mod tests;
 
 pub use judge::{Calibrated, Judgement, Lift, Proportion};
-pub use sample::Sample;
+pub use sample::{Lesson, Sample};
 
 /// Outcomes of each sort, right and wrong, that a proposal takes at least: so many, and so many for each
-/// data set (Peduzzi et al. 1996, ten events per variable).
+/// data set to learn of (Peduzzi et al. 1996, ten events per variable).
 pub const OUTCOMES_MIN: usize = 20;
 /// See [`OUTCOMES_MIN`].
 pub const OUTCOMES_PER_DATASET: usize = 10;
@@ -29,6 +30,8 @@ pub const OUTCOMES_PER_DATASET: usize = 10;
 pub const DATASETS_MAX: usize = 32;
 /// Parts that outcomes are cut into; each is judged by a fit to the others.
 const FOLDS: usize = 5;
+/// Slopes that add up to no more than this are 0 but for rounding.
+const SLOPES_MIN: f64 = 1e-6;
 
 /// A lead with its outcome.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,13 +49,12 @@ pub struct Judged {
 pub enum NoProposal {
     /// There are too few outcomes.
     #[error(
-        "Weights of {datasets} data sets take at least {needed} leads that were right (arrest, seizure) and as many \
-         that were wrong (no finding, false match); there are {positive} and {negative}. It takes outcomes of {}.",
+        "Weights take at least {needed} leads that were right (arrest, seizure) and as many that were wrong (no \
+         finding, false match): {OUTCOMES_MIN}, or {OUTCOMES_PER_DATASET} for each data set whose evidence differs \
+         between leads; there are {positive} and {negative}. It takes outcomes of {}.",
         more(*needed, *positive, *negative)
     )]
     TooFew {
-        /// Data sets.
-        datasets: usize,
         /// Leads of each sort that are needed.
         needed: usize,
         /// Leads that were right.
@@ -102,6 +104,13 @@ pub struct Weight {
     pub low: f64,
     /// The largest of them.
     pub high: f64,
+    /// Whether outcomes taught it; otherwise the evidence is the same in every lead.
+    pub learnt: bool,
+}
+
+impl Weight {
+    /// What it was before there were outcomes.
+    const UNLEARNT: Self = Self { value: 1.0, low: 1.0, high: 1.0, learnt: false };
 }
 
 /// Weights for a person to accept, with what speaks for and against them.
@@ -122,23 +131,27 @@ pub struct Proposal {
 /// # Errors
 /// [`NoProposal`] when there are too few outcomes, or they tell nothing.
 pub fn propose(outcomes: &[Judged], datasets: usize) -> Result<Proposal, NoProposal> {
-    enough(outcomes, datasets)?;
-    let rows: Vec<logistic::Row> = outcomes.iter().map(logistic::Row::of).collect();
+    check(outcomes, datasets)?;
+    let varying: Vec<usize> = (0..datasets).filter(|dataset| varies(outcomes, *dataset)).collect();
+    enough(outcomes, varying.len())?;
+    let rows: Vec<logistic::Row> = outcomes.iter().map(|judged| logistic::Row::of(judged, &varying)).collect();
     let whole = weights(&logistic::fit(&rows).slopes).ok_or(NoProposal::NothingTells)?;
     let fits = fits_to_others(&rows);
     let unseen = || {
         let probabilities = rows.iter().enumerate().map(|(place, row)| fits[place % FOLDS].probability(row));
         probabilities.zip(outcomes.iter().map(|judged| judged.positive))
     };
+    let mut weights = vec![Weight::UNLEARNT; datasets];
+    varying.iter().zip(ranges(whole, &fits)).for_each(|(&dataset, weight)| weights[dataset] = weight);
     Ok(Proposal {
-        weights: ranges(whole, &fits),
+        weights,
         present: judge::judge(outcomes.iter().map(|judged| (judged.score, judged.positive))),
         proposed: judge::judge(unseen()),
         calibration: judge::calibration(unseen()),
     })
 }
 
-fn enough(outcomes: &[Judged], datasets: usize) -> Result<(), NoProposal> {
+fn check(outcomes: &[Judged], datasets: usize) -> Result<(), NoProposal> {
     if datasets > DATASETS_MAX {
         return Err(NoProposal::TooManyDatasets(datasets));
     }
@@ -146,22 +159,30 @@ fn enough(outcomes: &[Judged], datasets: usize) -> Result<(), NoProposal> {
     let fits = |judged: &Judged| {
         judged.score.is_finite() && judged.strengths.len() == datasets && judged.strengths.iter().all(is_strength)
     };
-    if datasets == 0 || !outcomes.iter().all(fits) {
-        return Err(NoProposal::Unfit);
-    }
-    let needed = OUTCOMES_MIN.max(OUTCOMES_PER_DATASET * datasets);
+    if outcomes.iter().all(fits) { Ok(()) } else { Err(NoProposal::Unfit) }
+}
+
+/// Whether the data set's evidence is not the same in every lead.
+fn varies(outcomes: &[Judged], dataset: usize) -> bool {
+    outcomes.windows(2).any(|pair| pair[0].strengths[dataset] != pair[1].strengths[dataset])
+}
+
+/// Enough to learn of so many data sets.
+fn enough(outcomes: &[Judged], varying: usize) -> Result<(), NoProposal> {
+    let needed = OUTCOMES_MIN.max(OUTCOMES_PER_DATASET * varying);
     let positive = outcomes.iter().filter(|judged| judged.positive).count();
     let negative = outcomes.len() - positive;
     match positive < needed || negative < needed {
-        true => Err(NoProposal::TooFew { datasets, needed, positive, negative }),
+        true => Err(NoProposal::TooFew { needed, positive, negative }),
         false => Ok(()),
     }
 }
 
-/// Weights in the proportion of these slopes' roots; none when no slope is positive.
+/// Weights in the proportion of these slopes' roots, with squares that add up to their number; none when no
+/// slope is positive.
 fn weights(slopes: &[f64]) -> Option<Vec<f64>> {
     let sum: f64 = slopes.iter().sum();
-    (sum > 0.0).then(|| slopes.iter().map(|slope| (slope * slopes.len() as f64 / sum).sqrt()).collect())
+    (sum > SLOPES_MIN).then(|| slopes.iter().map(|slope| (slope * slopes.len() as f64 / sum).sqrt()).collect())
 }
 
 /// For each fold a fit to all others. Neighbours in time lie in different folds.
@@ -177,7 +198,8 @@ fn ranges(whole: Vec<f64>, fits: &[logistic::Fitted]) -> Vec<Weight> {
     let parts: Vec<Vec<f64>> = fits.iter().filter_map(|fitted| weights(&fitted.slopes)).collect();
     let ranged = whole.into_iter().enumerate().map(|(dataset, value)| {
         let of_parts = || parts.iter().map(|part| part[dataset]);
-        Weight { value, low: of_parts().fold(value, f64::min), high: of_parts().fold(value, f64::max) }
+        let (low, high) = (of_parts().fold(value, f64::min), of_parts().fold(value, f64::max));
+        Weight { value, low, high, learnt: true }
     });
     ranged.collect()
 }

@@ -82,27 +82,86 @@ fn few_outcomes_leave_weights_near_one() {
 #[test]
 fn too_few_outcomes_are_refused_with_how_many_it_takes() {
     let some = |positive: usize, negative: usize, datasets: usize| -> Vec<Judged> {
-        (0..positive + negative).map(|number| judged(vec![0.5; datasets], number < positive)).collect()
+        let strengths = |number: usize| vec![(number % 2) as f64; datasets];
+        (0..positive + negative).map(|number| judged(strengths(number), number < positive)).collect()
     };
     let refused = propose(&some(19, 200, 2), 2).unwrap_err();
-    assert_eq!(refused, NoProposal::TooFew { datasets: 2, needed: 20, positive: 19, negative: 200 });
+    assert_eq!(refused, NoProposal::TooFew { needed: 20, positive: 19, negative: 200 });
     assert_eq!(refused.reason(), "too_few_outcomes");
     assert!(refused.to_string().ends_with("It takes outcomes of 1 more that were right."), "{refused}");
     let refused = propose(&some(30, 49, 5), 5).unwrap_err().to_string();
     assert!(refused.ends_with("outcomes of 20 more that were right and 1 more that were wrong."), "{refused}");
-    assert_eq!(propose(&[], 1).unwrap_err().reason(), "too_few_outcomes");
+    // Nobody has looked into any lead yet, so nothing is known of data sets.
+    assert_eq!(propose(&[], 0), Err(NoProposal::TooFew { needed: 20, positive: 0, negative: 0 }));
     assert_eq!(propose(&[], DATASETS_MAX + 1), Err(NoProposal::TooManyDatasets(33)));
     for (strengths, score) in [(vec![0.5], 1.0), (vec![1.5, 0.0], 1.0), (vec![0.0; 2], f64::NAN)] {
         assert_eq!(propose(&[Judged { strengths, score, positive: true }], 2), Err(NoProposal::Unfit));
     }
-    assert_eq!(propose(&[], 0), Err(NoProposal::Unfit));
+}
+
+/// Outcomes, right and wrong, for which rounding decides whether the slope of evidence that is 0.8 in every
+/// lead is above 0.
+const ROUNDING: [(usize, usize); 2] = [(30, 41), (25, 30)];
+
+/// Leads with these columns beside one that tells; a lead that was right has more of it than most others.
+fn beside_one_that_tells((right, wrong): (usize, usize), constant: &[f64]) -> Vec<Judged> {
+    let outcomes = (0..right + wrong).map(|number| {
+        let tells = (number % 7) as f64 / 10.0 + if number < right { 0.3 } else { 0.0 };
+        judged([constant, &[tells]].concat(), number < right)
+    });
+    outcomes.collect()
+}
+
+#[test]
+fn of_evidence_that_is_always_the_same_nothing_is_learnt() {
+    for counts in ROUNDING {
+        for constant in [0.8, 1.0, 0.0] {
+            let proposal = propose(&beside_one_that_tells(counts, &[constant]), 2).unwrap();
+            assert_eq!(proposal.weights[0], Weight { value: 1.0, low: 1.0, high: 1.0, learnt: false }, "{constant}");
+            assert!(proposal.weights[1].learnt && close(proposal.weights[1].value, 1.0, 1e-9), "{proposal:?}");
+            assert!(proposal.proposed.concordance > 0.8, "{proposal:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_learnt_is_the_same_without_evidence_that_is_always_the_same() {
+    // The outcomes of 20 are enough for the two that differ, whatever is the same beside them.
+    let outcomes = planted(11, 60, -1.8, &[4.0, 1.0]);
+    let right = outcomes.iter().filter(|judged| judged.positive).count();
+    assert!((20..30).contains(&right) && (20..=40).contains(&(outcomes.len() - right)), "{right}");
+    let alone = propose(&outcomes, 2).unwrap();
+    let among = outcomes
+        .iter()
+        .map(|lead| Judged { strengths: vec![1.0, lead.strengths[0], 0.0, lead.strengths[1], 0.8], ..lead.clone() });
+    let among = propose(&among.collect::<Vec<_>>(), 5).unwrap();
+    assert_eq!(among.weights.iter().map(|weight| weight.learnt).collect::<Vec<_>>(), [false, true, false, true, false]);
+    assert_eq!([among.weights[1], among.weights[3]], [alone.weights[0], alone.weights[1]]);
+    assert!(close(values(&among).iter().map(|weight| weight * weight).sum(), 5.0, 1e-9), "QE keeps its meaning");
+    assert_eq!((&among.proposed, &among.calibration), (&alone.proposed, &alone.calibration));
+}
+
+#[test]
+fn where_nothing_differs_or_tells_there_is_no_proposal() {
+    for (right, wrong) in ROUNDING {
+        for constant in [vec![0.8], vec![0.0], vec![1.0, 0.8, 0.0], vec![]] {
+            let outcomes: Vec<Judged> =
+                (0..right + wrong).map(|number| judged(constant.clone(), number < right)).collect();
+            assert_eq!(propose(&outcomes, constant.len()), Err(NoProposal::NothingTells), "{constant:?}");
+        }
+        // Twice as many, with either strength equally often right: the slope is 0 but for rounding.
+        let outcomes: Vec<Judged> = (0..2 * (right + wrong))
+            .map(|number| judged(vec![if number % 2 == 0 { 0.8 } else { 0.0 }], number < 2 * right))
+            .collect();
+        assert_eq!(propose(&outcomes, 1), Err(NoProposal::NothingTells), "{right} and {wrong}");
+    }
 }
 
 #[test]
 fn evidence_that_speaks_against_gets_no_weight() {
     let outcomes = planted(5, 2_000, 0.0, &[2.0, -3.0]);
     let proposal = propose(&outcomes, 2).unwrap();
-    assert_eq!(proposal.weights[1], Weight { value: 0.0, low: 0.0, high: 0.0 });
+    assert_eq!(proposal.weights[1], Weight { value: 0.0, low: 0.0, high: 0.0, learnt: true });
     assert!(close(proposal.weights[0].value, 2.0_f64.sqrt(), 1e-9));
     let against = planted(5, 2_000, 1.0, &[-2.0, -3.0]);
     assert_eq!(propose(&against, 2), Err(NoProposal::NothingTells));
@@ -175,10 +234,10 @@ fn leads_teach_by_what_was_found_and_without_their_subjects() {
     let reopened = right.after(life::event(20, &ana, What::Reopened { reason: "r".to_owned() })).unwrap();
     let cleared = What::ExceptionConfirmed { exception: "diverted".to_owned(), note: "n".to_owned() };
     let cleared = life::raised(0).after(life::event(1, &life::by("com", "commander"), cleared)).unwrap();
-    let sample = Sample::of([&right, &wrong, &ruled, &referred, &reopened, &cleared]);
-    assert_eq!(sample.datasets, ["cbp.a", "cbp.bonds", "hsi.b"]);
+    let sample = Sample::of([&right, &wrong, &ruled, &referred, &reopened, &cleared].map(Lesson::of));
+    assert_eq!(sample.datasets, ["cbp.a", "hsi.b"], "of what is not judged there is nothing to learn");
     let told: Vec<_> = sample.judged.iter().map(|judged| (judged.strengths.clone(), judged.positive)).collect();
-    let expected = [(vec![0.0, 0.0, 1.0], false), (vec![0.0; 3], false), (vec![0.7, 0.0, 0.9], true)];
+    let expected = [(vec![0.0, 1.0], false), (vec![0.0; 2], false), (vec![0.7, 0.9], true)];
     assert_eq!(told, expected, "in the order of their outcomes, the strongest piece of each data set");
     assert_eq!((sample.positive(), sample.open, sample.untold), (1, 1, 2));
     assert_eq!(sample.causes, [("watch w".to_owned(), 6)].into());
@@ -202,7 +261,9 @@ proptest! {
     /// At the fit no direction that is allowed makes the loss smaller.
     #[test]
     fn a_fit_is_where_the_loss_is_least(seed: u64, slopes in proptest::collection::vec(-3.0_f64..5.0, 1..5)) {
-        let rows: Vec<logistic::Row> = planted(seed, 300, -0.5, &slopes).iter().map(logistic::Row::of).collect();
+        let all: Vec<usize> = (0..slopes.len()).collect();
+        let rows: Vec<logistic::Row> =
+            planted(seed, 300, -0.5, &slopes).iter().map(|judged| logistic::Row::of(judged, &all)).collect();
         let fitted = logistic::fit(&rows);
         let kept: Vec<usize> = (0..slopes.len()).filter(|place| fitted.slopes[*place] > 0.0).collect();
         let at: Vec<f64> =
