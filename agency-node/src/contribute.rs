@@ -191,12 +191,7 @@ async fn scan(
     permit: &Permit,
 ) -> Result<(Preamble, Subjects), Refusal> {
     let header = &question.header;
-    let subject: IdentifierType = header.subject.parse().map_err(|_| {
-        Refusal::bad_input(
-            "subject_unknown",
-            format!("`{}` is no type of identifier that this node knows.", header.subject),
-        )
-    })?;
+    let subject = IdentifierType::asked(&header.subject)?;
     let dataset = node.holdings.dataset(&indicator.dataset)?;
     let identifier = dataset.identifier_for(subject, &indicator.identifier).map_err(HoldingsError::Identifier)?;
     let within = header.is_lookup().then(|| node.hidden_among(subject, agreed, &header.ranges));

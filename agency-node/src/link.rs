@@ -169,7 +169,7 @@ pub(crate) fn identifier_of<'a>(
     subject: &str,
     part: &LinkPart,
 ) -> Result<&'a Identifier, Refusal> {
-    let (subject, named) = (subject_type(subject)?, &part.indicator.identifier);
+    let (subject, named) = (IdentifierType::asked(subject)?, &part.indicator.identifier);
     let of_any_type = part.is_at_places() && !part.follower;
     let fitting = if of_any_type { dataset.identifier_named(named) } else { dataset.identifier_for(subject, named) };
     let identifier = fitting.map_err(HoldingsError::Identifier)?;
@@ -258,12 +258,6 @@ async fn of_history(
         _ => (subject, if about_contacts { contact } else { subject }),
     };
     Ok(Found { circumstances, keyed, places: None, about, rows, newest_ms, unrecorded })
-}
-
-fn subject_type(name: &str) -> Result<IdentifierType, Refusal> {
-    name.parse().map_err(|_| {
-        Refusal::bad_input("subject_unknown", format!("`{name}` is no type of identifier that this node knows."))
-    })
 }
 
 fn too_many() -> Refusal {

@@ -85,9 +85,7 @@ pub(crate) fn canonical(
             "Persons are ranked and not looked up; look up what you know of one, such as `subject = \"phone\"`.",
         ));
     }
-    let kind: IdentifierType = subject.parse().map_err(|_| {
-        Refusal::bad_input("subject_unknown", format!("`{subject}` is no type of identifier that this node knows."))
-    })?;
+    let kind = IdentifierType::asked(subject)?;
     if raw.len() > LOOKUP_MAX {
         return Err(Refusal::bad_input(
             "lookup_too_long",

@@ -55,9 +55,7 @@ async fn subjects(
     answer: &Answer,
     permit: &Permit,
 ) -> Result<Vec<DeskMatch>, Refusal> {
-    let kind: IdentifierType = question.subject.parse().map_err(|_| {
-        Refusal::bad_input("subject_unknown", "The subject is no type of identifier that this node knows.")
-    })?;
+    let kind = IdentifierType::asked(&question.subject)?;
     let keys = QuestionKeys::derive(&agreed.secret, &id.0, question.minimum_datasets);
     let order = agreed.order(kind);
     let numbers: Vec<Option<u32>> = answer

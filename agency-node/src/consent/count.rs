@@ -59,8 +59,6 @@ fn identifier<'a>(
     if let OpenedIndicator::Link(part) = part {
         return link::identifier_of(dataset, subject, part);
     }
-    let subject: IdentifierType = subject.parse().map_err(|_| {
-        Refusal::bad_input("subject_unknown", format!("`{subject}` is no type of identifier that this node knows."))
-    })?;
+    let subject = IdentifierType::asked(subject)?;
     Ok(dataset.identifier_for(subject, &indicator.identifier).map_err(HoldingsError::Identifier)?)
 }

@@ -29,6 +29,8 @@ pub use phone::{Country, UnknownCountry};
 use std::fmt;
 use std::str::FromStr;
 
+use sallyport_trust::error::Refusal;
+
 /// Longest raw value that is looked at, in bytes; anything longer is [`Unusable::TooLong`].
 pub const MAX_RAW_BYTES: usize = 256;
 
@@ -64,6 +66,16 @@ impl IdentifierType {
     /// Every type that identifies by itself, in the order of the documentation.
     pub const ALL: [Self; 7] =
         [Self::Phone, Self::Plate, Self::Vin, Self::Passport, Self::Container, Self::Usdot, Self::Device];
+
+    /// The type that a question names.
+    ///
+    /// # Errors
+    /// `subject_unknown` when there is none of that name.
+    pub(crate) fn asked(name: &str) -> Result<Self, Refusal> {
+        name.parse().map_err(|_| {
+            Refusal::bad_input("subject_unknown", format!("`{name}` is no type of identifier that this node knows."))
+        })
+    }
 
     /// The stable name used in configuration, questions and tags.
     pub fn name(self) -> &'static str {

@@ -6,11 +6,12 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, SecondsFormat};
 use sallyport_track::{
     Corridor,
     geometry::{Arc, Line, Place},
 };
+
+use crate::lead::at;
 
 /// How long the trucks are watched, in minutes.
 pub(super) const MINUTES: u32 = 210;
@@ -56,7 +57,7 @@ impl<'a> Trips<'a> {
         let mut text = String::from("bond,truck,seal,origin,destination,departed,deadline\n");
         for (index, truck) in trucks().enumerate().filter(|(_, truck)| truck != NOT_IN_BOND) {
             let departed_ms = self.at_ms(index as u32 * APART_MINUTES);
-            let (departed, deadline) = (moment(departed_ms), moment(departed_ms + 96 * 3_600_000));
+            let (departed, deadline) = (at(departed_ms), at(departed_ms + 96 * 3_600_000));
             let _ = writeln!(
                 text,
                 "7{:08},{truck},S{:06},2304,3801,{departed},{deadline}",
@@ -73,7 +74,7 @@ impl<'a> Trips<'a> {
         for minute in minutes {
             for truck in trucks() {
                 let Some((latitude, longitude)) = self.place(&truck, minute).map(Place::degrees) else { continue };
-                let _ = writeln!(text, "{truck},{},{latitude:.5},{longitude:.5}", moment(self.at_ms(minute)));
+                let _ = writeln!(text, "{truck},{},{latitude:.5},{longitude:.5}", at(self.at_ms(minute)));
             }
         }
         text
@@ -93,8 +94,4 @@ impl<'a> Trips<'a> {
 
 fn trucks() -> impl Iterator<Item = String> {
     (FIRST_NUMBER..FIRST_NUMBER + TRUCKS).map(|number| format!("ACME-{number}"))
-}
-
-fn moment(at_ms: i64) -> String {
-    DateTime::from_timestamp_millis(at_ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
