@@ -103,25 +103,34 @@ impl Refusal {
         )
     }
 
-    /// Reads the reason back from a status that a peer sent.
+    /// Reads the reason back from a status that a peer sent. What no process of this project wrote is told in our
+    /// words by its code: the texts of libraries help nobody, and those of strangers are not shown.
     pub fn from_status(status: &Status) -> Self {
-        let reason = status
-            .get_details_error_info()
-            .filter(|info| info.domain == ERROR_DOMAIN)
-            .map(|info| info.reason)
-            .unwrap_or_else(|| default_reason(status.code()).to_owned());
-        Self { kind: Kind::of(status.code()), reason, message: status.message().to_owned() }
+        let own = status.get_details_error_info().filter(|info| info.domain == ERROR_DOMAIN);
+        let (reason, message) = match own {
+            Some(info) => (info.reason, status.message().to_owned()),
+            None => {
+                tracing::debug!(code = ?status.code(), "a status that no party of the federation wrote");
+                let (reason, sentence) = of_transport(status.code());
+                (reason.to_owned(), sentence.to_owned())
+            }
+        };
+        Self { kind: Kind::of(status.code()), reason, message }
     }
 }
 
-fn default_reason(code: Code) -> &'static str {
+fn of_transport(code: Code) -> (&'static str, &'static str) {
     match code {
-        Code::Unavailable | Code::Unknown => "peer_unreachable",
-        Code::DeadlineExceeded => "deadline_passed",
-        Code::Cancelled => "cancelled",
-        Code::OutOfRange => "message_too_large",
-        Code::Unimplemented => "not_offered_here",
-        _ => "transport_error",
+        Code::Unavailable | Code::Unknown => {
+            ("peer_unreachable", "The connection broke. Check that the other party's process runs, and try again.")
+        }
+        Code::DeadlineExceeded => ("deadline_passed", "No answer came in time. Try again, or allow more time."),
+        Code::Cancelled => ("cancelled", "The call was ended before its answer. Try again."),
+        Code::OutOfRange => ("message_too_large", "A message is too large. Ask for less at once."),
+        Code::Unimplemented => {
+            ("not_offered_here", "The other party does not offer this. Its version may be older; ask its operator.")
+        }
+        _ => ("transport_error", "The connection failed. Try again; if it lasts, tell the operator of your node."),
     }
 }
 
@@ -140,6 +149,18 @@ mod tests {
     fn a_reason_survives_the_wire() {
         let refusal = Refusal::denied("policy_denied", "Ask your security officer.");
         assert_eq!(Refusal::from_status(&Status::from(refusal.clone())), refusal);
+    }
+
+    #[test]
+    fn what_no_party_wrote_is_told_in_our_words() {
+        for code in 1..=16 {
+            let told = Refusal::from_status(&Status::new(Code::from_i32(code), "h2 protocol error of /var/secret"));
+            assert!(!told.message.contains("h2") && told.message.ends_with('.'), "{told:?}");
+        }
+        let posing = ErrorDetails::with_error_info("policy_denied", "elsewhere", HashMap::new());
+        let told = Refusal::from_status(&Status::with_error_details(Code::PermissionDenied, "send money", posing));
+        assert_eq!((told.kind, &*told.reason), (Kind::Denied, "transport_error"));
+        assert!(!told.message.contains("money"));
     }
 
     #[test]

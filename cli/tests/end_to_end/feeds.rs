@@ -5,7 +5,9 @@ use std::{
     fmt::Write as _,
     fs,
     io::Write,
-    process::{Child, Output, Stdio},
+    process::{Child, ChildStdin, Output, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,6 +19,11 @@ use sallyport_trust::{
 use serde_json::Value;
 
 use crate::federation::{Agency, Federation, OPEN_RULES, PATIENCE, reason, tls};
+
+/// How often the node dies under one sender.
+const KILLS: usize = 50;
+const TRUCKS: i64 = 10;
+const COLUMNS: &str = "truck,time,lat,lon,speed_mph\n";
 
 const FEED: &str = r#"
 [[feed]]
@@ -55,17 +62,36 @@ fn now_s() -> i64 {
     Clock::system().now_ms() / 1000
 }
 
-/// So many seconds of each of ten trucks, as CSV.
-fn tracks(seconds: i64) -> String {
-    let begin = now_s() - seconds - 60;
-    let mut text = String::from("truck,time,lat,lon,speed_mph\n");
-    for second in 0..seconds {
-        for truck in 0..10 {
-            let latitude = 27.5 + second as f64 * 1e-4;
-            writeln!(text, "ACME-{truck},{},{latitude:.6},-99.{truck}5,55", begin + second).unwrap();
-        }
+/// Where each truck is, as lines of CSV.
+fn write_second(text: &mut String, at_s: i64, second: i64) {
+    let latitude = 27.5 + second as f64 * 1e-4;
+    for truck in 0..TRUCKS {
+        writeln!(text, "ACME-{truck},{},{latitude:.6},-99.{truck}5,55", at_s + second).unwrap();
     }
+}
+
+/// So many seconds of each truck.
+fn tracks(seconds: i64) -> String {
+    let (begin, mut text) = (now_s() - seconds - 60, COLUMNS.to_owned());
+    (0..seconds).for_each(|second| write_second(&mut text, begin, second));
     text
+}
+
+/// Drives the trucks through the last day, some 20,000 points a second or as fast as they are taken, until they are
+/// to stop. Returns how many points that were.
+fn drive(mut input: ChildStdin, stop: &AtomicBool) -> u64 {
+    const AT_ONCE: i64 = 100;
+    input.write_all(COLUMNS.as_bytes()).unwrap();
+    let (begin, mut seconds) = (now_s() - 86_400, 0);
+    while !stop.load(Ordering::Relaxed) {
+        assert!(seconds < 86_000, "the trucks have arrived before the end of the test");
+        let mut text = String::new();
+        (seconds..seconds + AT_ONCE).for_each(|second| write_second(&mut text, begin, second));
+        input.write_all(text.as_bytes()).unwrap();
+        seconds += AT_ONCE;
+        thread::sleep(Duration::from_millis(50));
+    }
+    (seconds * TRUCKS) as u64
 }
 
 /// Device and moment of everything that the ended node has kept.
@@ -148,53 +174,75 @@ fn a_file_is_sent_and_what_is_bad_in_it_is_told_by_line() {
     assert_eq!(ended, [Outcome::Answered, Outcome::Answered], "one entry for each sending that brought something");
 }
 
-fn pushing(federation: &Federation) -> Child {
-    let mut command = federation.command(&["feed", "push", "tracks.csv", "--as", "acme", "--batch", "100", "--json"]);
-    command.stdout(Stdio::piped()).spawn().unwrap()
+fn pushing(federation: &Federation, file: &str) -> Child {
+    let mut command = federation.command(&["feed", "push", file, "--as", "acme", "--batch", "100", "--json"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
-/// Bytes of the node's journal of positions.
+/// Bytes of the node's journal of positions, without what a start writes aside.
 fn journal(federation: &Federation) -> u64 {
     let Ok(files) = fs::read_dir(federation.path().join("acme/positions/journal")) else { return 0 };
-    files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len())).sum()
+    let segments = files.filter_map(Result::ok).filter(|file| file.path().extension().is_none());
+    segments.filter_map(|segment| Some(segment.metadata().ok()?.len())).sum()
 }
 
 fn wait_until_kept(federation: &Federation, bytes: u64) {
     let until = Instant::now() + PATIENCE;
     while journal(federation) < bytes {
         assert!(Instant::now() < until, "{}", federation.log("acme"));
-        std::thread::sleep(Duration::from_millis(2));
+        thread::sleep(Duration::from_millis(2));
     }
 }
 
+/// That the ended node has every one of so many points once.
+fn assert_kept_once(federation: &Federation, points: u64) {
+    let kept = kept(federation);
+    assert_eq!(kept.len() as u64, points, "none lost, none doubled");
+    assert_eq!(kept.iter().collect::<HashSet<_>>().len() as u64, points);
+}
+
 #[test]
-fn killing_either_side_in_mid_stream_loses_nothing_and_doubles_nothing() {
+fn a_sender_that_is_killed_and_started_again_loses_nothing_and_doubles_nothing() {
     let mut federation = start();
     let text = tracks(20_000);
     let points = text.lines().count() as u64 - 1;
     fs::write(federation.path().join("tracks.csv"), &text).unwrap();
-    // The sender dies twice and is started again.
     for _ in 0..2 {
         let before = journal(&federation);
-        let mut sender = pushing(&federation);
+        let mut sender = pushing(&federation, "tracks.csv");
         wait_until_kept(&federation, before + 50_000);
         sender.kill().unwrap();
         sender.wait().unwrap();
     }
-    // Then the node dies, again and again, under one sender.
-    let sender = pushing(&federation);
-    for _ in 0..4 {
-        wait_until_kept(&federation, journal(&federation) + 50_000);
-        federation.kill("acme");
-        federation.run("acme");
-    }
-    let summary = told(&sender.wait_with_output().unwrap());
-    assert_eq!(summary["refused"], serde_json::json!({}), "{summary}");
+    let summary = told(&pushing(&federation, "tracks.csv").wait_with_output().unwrap());
     let (accepted, before) = (summary["accepted"].as_u64().unwrap(), summary["kept_before"].as_u64().unwrap());
-    assert_eq!(accepted + before, points);
-    assert!(before > 0 && summary["breaks"].as_u64().unwrap() > 0, "{summary}");
+    assert_eq!((&summary["refused"], accepted + before), (&serde_json::json!({}), points), "{summary}");
+    assert!(before > 0 && accepted > 0, "{summary}");
     federation.stop("acme");
-    let kept = kept(&federation);
-    assert_eq!(kept.len() as u64, points, "none lost, none doubled");
-    assert_eq!(kept.iter().collect::<HashSet<_>>().len() as u64, points);
+    assert_kept_once(&federation, points);
+}
+
+#[test]
+fn a_node_killed_fifty_times_in_mid_stream_loses_nothing_and_doubles_nothing() {
+    let mut federation = start();
+    let mut sender = pushing(&federation, "-");
+    let (input, stop) = (sender.stdin.take().unwrap(), AtomicBool::new(false));
+    let points = thread::scope(|scope| {
+        let driving = scope.spawn(|| drive(input, &stop));
+        for _ in 0..KILLS {
+            // Some batches have come in again; then it dies at any instant of the next fifth of a second.
+            wait_until_kept(&federation, journal(&federation) + 20_000);
+            thread::sleep(Duration::from_micros(rand::random_range(0..200_000)));
+            federation.kill("acme");
+            federation.run("acme");
+        }
+        stop.store(true, Ordering::Relaxed);
+        driving.join().unwrap()
+    });
+    let summary = told(&sender.wait_with_output().unwrap());
+    let (accepted, before) = (summary["accepted"].as_u64().unwrap(), summary["kept_before"].as_u64().unwrap());
+    assert_eq!((&summary["refused"], accepted + before), (&serde_json::json!({}), points), "{summary}");
+    assert!(summary["breaks"].as_u64().unwrap() >= KILLS as u64, "{summary}");
+    federation.stop("acme");
+    assert_kept_once(&federation, points);
 }
