@@ -94,7 +94,8 @@ fn raisable(node: &Node, peer: &SpiffeId, pattern: Option<&Pattern>, answer: &De
     node.leads.recent.shown(&answer.question_id, &peer.to_string(), pattern, &ranks);
 }
 
-fn request(node: &Node, asker: &Asker, action: Action, question: &Question) -> Request {
+/// What this node's policy decides on.
+pub(crate) fn request(node: &Node, asker: &Asker, action: Action, question: &Question) -> Request {
     Request {
         subject: asker.clone().into_iter().collect(),
         resource: Attributes::new().with(attribute::KIND, kind::FEDERATION).with(attribute::OWNER, node.agency.clone()),

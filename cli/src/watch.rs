@@ -178,6 +178,22 @@ fn list(watches: &[Watch], as_json: bool) {
     });
     let head = ["watch", "state", "asks", "data sets", "until", "asked", "last", "leads", "not in own data"];
     print_table(&head, rows.collect());
+    for watch in watches {
+        if let Some(sentence) = why(watch) {
+            println!("{sentence}");
+        }
+    }
+}
+
+/// Why it is not answered whole, and what to do about it.
+fn why(watch: &Watch) -> Option<String> {
+    let (name, because) = (terminal::line(&watch.name), terminal::line(&watch.ended_because));
+    let told = |end: &str| format!("`{name}`: {because}{end}");
+    match watch.state.as_str() {
+        "stopped" => Some(told(" It has stopped; `sallyport watch renew` lets it go on.")),
+        "armed" if !because.is_empty() => Some(told("")),
+        _ => None,
+    }
 }
 
 fn told(watch: &Watch) -> serde_json::Value {
@@ -192,6 +208,7 @@ fn told(watch: &Watch) -> serde_json::Value {
         "datasets": watch.datasets,
         "asked": watch.asked,
         "ended": watch.ended,
+        "ended_because": watch.ended_because,
         "leads": watch.leads,
         "not_own": watch.not_own,
         "history": watch.history.iter().map(|event| json!({

@@ -10,8 +10,12 @@ use sallyport_trust::{
     question::Asker,
 };
 
-use super::watch::{Standing, Watch};
+use super::{
+    run,
+    watch::{Standing, Watch},
+};
 use crate::{
+    ask,
     leads::{self, name_of},
     node::Node,
     settle,
@@ -25,7 +29,8 @@ pub(crate) struct Wanted {
     pub(crate) reason: String,
 }
 
-/// identify person → open audit entry → authorise → find its playbook → keep, durably → complete audit → show
+/// identify person → open audit entry → may they ask it → authorise → find its playbook → keep, durably → complete
+/// audit → show
 pub(crate) async fn arm(node: &Arc<Node>, peer: SpiffeId, wanted: Wanted) -> Result<Watch, Refusal> {
     let person = node.person(&peer)?;
     let now_ms = node.clock.now_ms();
@@ -35,6 +40,7 @@ pub(crate) async fn arm(node: &Arc<Node>, peer: SpiffeId, wanted: Wanted) -> Res
     let act = Act::by(&peer, Action::Arm.as_str(), &format!("watch {}", watch.name));
     let mut trail = node.guard.begin(act.because(&purpose, &case_number, &watch.reason)).await?;
     let worked = async {
+        may_ask(node, &mut trail, (&peer, &person), &watch).await?;
         let _permit = node.guard.authorise(&mut trail, &request(node, &person, Action::Arm, &watch))?;
         node.leads.covers(&watch.name, watch.what.pattern().as_deref())?;
         let keeping = node.clone();
@@ -45,7 +51,7 @@ pub(crate) async fn arm(node: &Arc<Node>, peer: SpiffeId, wanted: Wanted) -> Res
     worked
 }
 
-/// As [`change`]: it stands for longer, on behalf of this person.
+/// As [`change`], for who may ask it: it stands for longer, on behalf of this person.
 pub(crate) async fn renew(
     node: &Arc<Node>,
     peer: SpiffeId,
@@ -53,15 +59,31 @@ pub(crate) async fn renew(
     until_ms: i64,
     reason: String,
 ) -> Result<Watch, Refusal> {
-    let (person, now_ms) = ((peer.to_string(), name_of(&peer)), node.clock.now_ms());
-    change(node, peer, name, "renewed", move |watch| watch.renew((&person.0, &person.1), until_ms, &reason, now_ms))
-        .await
+    let (by, now_ms) = ((peer.to_string(), name_of(&peer)), node.clock.now_ms());
+    let renewed = move |watch: &mut Watch| watch.renew((&by.0, &by.1), until_ms, &reason, now_ms);
+    change(node, peer, name, Change::Renewed, renewed).await
 }
 
 /// As [`change`]: it ends for good.
 pub(crate) async fn disarm(node: &Arc<Node>, peer: SpiffeId, name: &str, reason: String) -> Result<Watch, Refusal> {
     let (by, now_ms) = (name_of(&peer), node.clock.now_ms());
-    change(node, peer, name, "disarmed", move |watch| watch.disarm(&by, &reason, now_ms)).await
+    change(node, peer, name, Change::Disarmed, move |watch| watch.disarm(&by, &reason, now_ms)).await
+}
+
+/// What becomes of a watch.
+#[derive(Clone, Copy, PartialEq)]
+enum Change {
+    Renewed,
+    Disarmed,
+}
+
+impl Change {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Renewed => "renewed",
+            Self::Disarmed => "disarmed",
+        }
+    }
 }
 
 /// identify person → open audit entry → authorise → change, durably → complete audit → show
@@ -69,7 +91,7 @@ async fn change(
     node: &Arc<Node>,
     peer: SpiffeId,
     name: &str,
-    what: &'static str,
+    what: Change,
     change: impl FnOnce(&mut Watch) -> Result<(), Refusal> + Send + 'static,
 ) -> Result<Watch, Refusal> {
     let person = node.person(&peer)?;
@@ -77,8 +99,11 @@ async fn change(
     let act = Act::by(&peer, Action::Arm.as_str(), &format!("watch {}", watch.name));
     let mut trail = node.guard.begin(act).await?;
     let worked = async {
+        if what == Change::Renewed {
+            may_ask(node, &mut trail, (&peer, &person), &watch).await?;
+        }
         let _permit = node.guard.authorise(&mut trail, &request(node, &person, Action::Arm, &watch))?;
-        trail.tell(what);
+        trail.tell(what.as_str());
         let keeping = node.clone();
         settle::blocking(move || keeping.watches.change(&watch.name, change)).await?
     }
@@ -96,18 +121,32 @@ pub(crate) async fn list(node: &Node, peer: SpiffeId) -> Result<Vec<Watch>, Refu
     listed
 }
 
+/// The watches that the person may see. The last decision stands in the trail: it is one that permits, if any does.
 fn readable(node: &Node, trail: &mut Trail, person: &Asker) -> Result<Vec<Watch>, Refusal> {
-    let (mut listed, mut refused) = (Vec::new(), None);
-    for watch in node.watches.all() {
-        match node.guard.authorise(trail, &request(node, person, Action::Leads, &watch)) {
-            Ok(_permit) => listed.push(watch),
-            Err(refusal) => refused = Some(refusal),
-        }
-    }
+    let asked = |watch: &Watch| request(node, person, Action::Leads, watch);
+    let mut listed = node.watches.all();
+    listed.retain(|watch| node.guard.authorise(trail, &asked(watch)).is_ok());
+    let standing = listed.first().map_or_else(|| leads::request(node, person, Action::Leads, None), asked);
+    let _permit = node.guard.authorise(trail, &standing)?;
     trail.count("listed", listed.len() as u64);
-    match refused {
-        Some(refusal) if listed.is_empty() => Err(refusal),
-        _ => Ok(listed),
+    Ok(listed)
+}
+
+/// Refuses what would stop the watch at its first asking, as far as this node can tell.
+async fn may_ask(
+    node: &Arc<Node>,
+    trail: &mut Trail,
+    (peer, person): (&SpiffeId, &Asker),
+    watch: &Watch,
+) -> Result<(), Refusal> {
+    match run::standing(node, peer, watch).await {
+        Ok(asked) => {
+            let request = ask::request(node, person, Action::Ask, &asked.question);
+            node.guard.authorise(trail, &request).map(drop)
+        }
+        Err(refusal) if run::stops(&refusal) => Err(refusal),
+        // A pattern's owner who is away comes back.
+        Err(_) => Ok(()),
     }
 }
 

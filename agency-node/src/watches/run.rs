@@ -4,7 +4,7 @@
 //! and now and then in any case, since news may be lost. What nobody can answer yet is asked again soon.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,6 +16,7 @@ use sallyport_proto::{
 };
 use sallyport_trust::{
     error::{Kind, Refusal},
+    identity::SpiffeId,
     question::parse_question,
 };
 use tokio::sync::mpsc;
@@ -39,6 +40,8 @@ const REST: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 4;
 const EVENTS: usize = 16;
+const HELD: &str =
+    "An owner holds a part of it for release. Ask once by hand, and renew the watch when it was released.";
 
 /// When a watch asked last in this process, and when it asks again in any case.
 struct Round {
@@ -50,7 +53,7 @@ struct Round {
 /// Keeps watch until it is aborted.
 pub(crate) async fn keep_watch(node: Arc<Node>) {
     let mut rounds: BTreeMap<String, Round> = BTreeMap::new();
-    let mut news = std::collections::BTreeSet::new();
+    let mut news = BTreeSet::new();
     loop {
         tokio::select! {
             () = node.watches.bell.notified() => {}
@@ -90,15 +93,15 @@ async fn fire(node: &Arc<Node>, watch: Watch) -> (String, i64, Duration) {
             let stops = answer.coverage.iter().any(|coverage| coverage.outcome() == Outcome::Held);
             let is_whole = answer.coverage.iter().all(|coverage| coverage.outcome() == Outcome::Answered);
             let (leads, not_own, refused) = raise_all(node, &watch, &answer).await;
-            let told = match (stops, refused) {
-                (true, _) => "held_for_release".to_owned(),
-                (_, Some(reason)) => reason,
-                (_, None) if is_whole => "answered".to_owned(),
-                (_, None) => "answered_in_part".to_owned(),
+            let (told, because) = match (stops, refused) {
+                (true, _) => ("held_for_release".to_owned(), HELD.to_owned()),
+                (_, Some(refusal)) => (refusal.reason, refusal.message),
+                (_, None) if is_whole => ("answered".to_owned(), String::new()),
+                (_, None) => ("answered_in_part".to_owned(), missing(&answer)),
             };
-            Ended { datasets: Some(datasets), leads, not_own, stops, is_whole, told }
+            Ended { datasets: Some(datasets), leads, not_own, stops, is_whole, told, because }
         }
-        Err(refusal) => Ended::refused(&refusal),
+        Err(refusal) => Ended::refused(refusal),
     };
     if ended.told != "answered" {
         tracing::info!(watch = watch.name, reason = ended.told, "a watch was not answered whole");
@@ -121,13 +124,26 @@ struct Ended {
     stops: bool,
     is_whole: bool,
     told: String,
+    because: String,
+}
+
+/// Whoever is away or busy comes back; what is wrong or forbidden stays so until somebody acts.
+pub(super) fn stops(refusal: &Refusal) -> bool {
+    matches!(refusal.kind, Kind::BadInput | Kind::Denied | Kind::NotFound)
+}
+
+/// Which data sets an answer lacks.
+fn missing(answer: &DeskAnswer) -> String {
+    let missing = answer.coverage.iter().filter(|coverage| coverage.outcome() != Outcome::Answered);
+    let names: BTreeSet<&str> = missing.map(|coverage| coverage.dataset.as_str()).collect();
+    format!("Without an answer: {}; they are asked again.", names.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 impl Ended {
-    fn refused(refusal: &Refusal) -> Self {
-        // Whoever is away or busy comes back; what is wrong or forbidden stays so until somebody acts.
-        let stops = matches!(refusal.kind, Kind::BadInput | Kind::Denied | Kind::NotFound);
-        Self { datasets: None, leads: 0, not_own: 0, stops, is_whole: false, told: refusal.reason.clone() }
+    fn refused(refusal: Refusal) -> Self {
+        let stops = stops(&refusal);
+        let (told, because) = (refusal.reason, refusal.message);
+        Self { datasets: None, leads: 0, not_own: 0, stops, is_whole: false, told, because }
     }
 
     fn note(self, watch: &mut Watch, now_ms: i64) -> Result<(), Refusal> {
@@ -141,15 +157,15 @@ impl Ended {
         if self.stops {
             watch.stop(&self.told, now_ms);
         }
-        watch.ended = self.told;
+        (watch.ended, watch.ended_because) = (self.told, self.because);
         Ok(())
     }
 }
 
-async fn answer(node: &Arc<Node>, watch: &Watch) -> Result<(Vec<String>, DeskAnswer), Refusal> {
-    let peer = watch.person.parse().map_err(|error| Refusal::internal("watch_unreadable", &error))?;
+/// What the watch asks at this moment on behalf of the person.
+pub(super) async fn standing(node: &Arc<Node>, peer: &SpiffeId, watch: &Watch) -> Result<Asked, Refusal> {
     // A pattern is obtained from its owner for somebody who must still be there.
-    node.person(&peer)?;
+    node.person(peer)?;
     let why = format!("watch {}: {}", watch.name, watch.reason);
     let asked = match &watch.what {
         Standing::Question(text) => {
@@ -165,10 +181,16 @@ async fn answer(node: &Arc<Node>, watch: &Watch) -> Result<(Vec<String>, DeskAns
                 reason: why,
                 ..AskPattern::default()
             };
-            patterns::asked(node, &peer, WantedPattern::try_from(wanted)?, Vec::new()).await?
+            patterns::asked(node, peer, WantedPattern::try_from(wanted)?, Vec::new()).await?
         }
     };
     rankable(&asked.question)?;
+    Ok(asked)
+}
+
+async fn answer(node: &Arc<Node>, watch: &Watch) -> Result<(Vec<String>, DeskAnswer), Refusal> {
+    let peer = watch.person.parse().map_err(|error| Refusal::internal("watch_unreadable", &error))?;
+    let asked = standing(node, &peer, watch).await?;
     let datasets = asked.question.indicators.iter().map(|indicator| indicator.dataset.clone()).collect();
     let (events, mut told) = mpsc::channel(EVENTS);
     let asking = ask::ask(node.clone(), peer, asked, events);
@@ -188,7 +210,7 @@ async fn answer(node: &Arc<Node>, watch: &Watch) -> Result<(Vec<String>, DeskAns
 }
 
 /// How many new leads there are, how many matches own data do not hold, and why some could not be raised.
-async fn raise_all(node: &Arc<Node>, watch: &Watch, answer: &DeskAnswer) -> (u64, u32, Option<String>) {
+async fn raise_all(node: &Arc<Node>, watch: &Watch, answer: &DeskAnswer) -> (u64, u32, Option<Refusal>) {
     let pattern = answer.pattern.as_ref().map(|pattern| pattern.name.clone());
     let Some((kind, matches)) = node.leads.recent.of(&answer.question_id) else { return (0, 0, None) };
     let (mut leads, mut not_own, mut refused) = (0, 0, None);
@@ -214,7 +236,7 @@ async fn raise_all(node: &Arc<Node>, watch: &Watch, answer: &DeskAnswer) -> (u64
             }
             Ok(RaisedAs::Known(_) | RaisedAs::Suppressed(_)) => {}
             Err(refusal) if refusal.reason == "score_below_playbook" => {}
-            Err(refusal) => refused = Some(refusal.reason),
+            Err(refusal) => refused = Some(refusal),
         }
     }
     (leads, not_own, refused)

@@ -34,6 +34,9 @@ pub(crate) struct Watch {
     pub(crate) asked_ms: i64,
     /// How the last asking ended.
     pub(crate) ended: String,
+    /// Why it was not answered whole, in a sentence.
+    #[serde(default)]
+    pub(crate) ended_because: String,
     pub(crate) leads: u64,
     pub(crate) not_own: u32,
     pub(crate) history: Vec<Event>,
@@ -142,6 +145,7 @@ impl Watch {
             asked: 0,
             asked_ms: 0,
             ended: String::new(),
+            ended_because: String::new(),
             leads: 0,
             not_own: 0,
             history: Vec::new(),

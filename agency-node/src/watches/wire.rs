@@ -63,6 +63,7 @@ pub(crate) fn told(watch: Watch, now_ms: i64) -> pb::Watch {
         asked: watch.asked,
         asked_ms: watch.asked_ms,
         ended: watch.ended,
+        ended_because: watch.ended_because,
         leads: watch.leads,
         not_own: watch.not_own,
         history: history.collect(),

@@ -61,6 +61,20 @@ kind = { equals = "lead" }
 mask = "none"
 "#;
 
+/// Who may arm watches and may ask nothing.
+const KEEPER: &str = r#"
+[[rule]]
+id = "keepers"
+effect = "allow"
+actions = ["leads", "arm"]
+[rule.subject]
+role = { equals = "keeper" }
+[rule.resource]
+kind = { equals = "lead" }
+[rule.obligations]
+mask = "none"
+"#;
+
 pub(crate) const PLAYBOOK: &str = r#"
 name = "off-corridor"
 title = "A truck left its corridor"
@@ -87,12 +101,14 @@ struct Setting {
 
 impl Setting {
     fn start() -> Self {
-        let rules = format!("{OPEN_RULES}{RULES}");
+        let rules = format!("{OPEN_RULES}{RULES}{KEEPER}");
         let inbond = [("inbond.csv", "truck,departed\nT-1,2026-03-01\nT-2,2026-03-01\nT-3,2026-03-01\n".to_owned())];
         let events = [("events.csv", "truck,at\nT-99,2026-03-02\n".to_owned())];
         let mut cbp = Agency::new("cbp", INBOND, &inbond);
-        (cbp.rules, cbp.people) =
-            (Some(rules.as_str()), &[("second", "analyst"), ("com", "commander"), ("clerk", "clerk")]);
+        (cbp.rules, cbp.people) = (
+            Some(rules.as_str()),
+            &[("second", "analyst"), ("com", "commander"), ("clerk", "clerk"), ("keeper", "keeper")],
+        );
         let federation = Federation::start(&[cbp, Agency::new("acme", TRACKS, &events)]);
         fs::write(federation.path().join("standing.toml"), QUESTION).unwrap();
         Self { federation, events: vec!["T-99"] }
@@ -102,9 +118,9 @@ impl Setting {
         self.federation.output(&[&["watch"], arguments, &["--as", person]].concat())
     }
 
-    fn arm(&self) -> Output {
+    fn arm(&self, person: &str) -> Output {
         let arguments = ["arm", "off-corridor", "--question", "standing.toml", "--for", "30d", "--reason", "trucks"];
-        self.watch(&arguments, "cbp-analyst")
+        self.watch(&arguments, person)
     }
 
     /// The only watch as it stands.
@@ -148,13 +164,19 @@ impl Setting {
 fn what_is_new_becomes_a_lead_once_whoever_dies_or_leaves_in_between() {
     let mut setting = Setting::start();
     // No playbook, no watch; and only those arm one whom the policy lets.
-    let refused = setting.arm();
+    let refused = setting.arm("cbp-analyst");
     assert_eq!((reason(&refused).as_str(), refused.status.code()), ("playbook_missing", Some(3)));
     let playbooks = setting.federation.path().join("policies/cbp/playbooks");
     fs::create_dir_all(&playbooks).unwrap();
     fs::write(playbooks.join("off-corridor.toml"), PLAYBOOK).unwrap();
-    wait_until("the playbook is read", || setting.arm().status.success());
-    assert_eq!(reason(&setting.arm()), "watch_name_taken");
+    wait_until("the playbook is read", || setting.arm("cbp-analyst").status.success());
+    assert_eq!(reason(&setting.arm("cbp-analyst")), "watch_name_taken");
+    // Nobody lets stand what they may not ask.
+    let name = ["renew", "off-corridor", "--reason", "for longer"];
+    for refused in [setting.arm("keeper"), setting.watch(&name, "keeper")] {
+        assert_eq!((reason(&refused).as_str(), refused.status.code()), ("no_rule_allows", Some(3)));
+    }
+    assert!(setting.standing()["person"].as_str().unwrap().ends_with("/cbp-analyst"));
     assert_eq!(reason(&setting.watch(&["disarm", "off-corridor", "--reason", "x"], "clerk")), "no_rule_allows");
     wait_until("it has asked", || setting.asked() > 0);
     assert_eq!(setting.leads(), Vec::<String>::new());
@@ -190,6 +212,10 @@ fn what_is_new_becomes_a_lead_once_whoever_dies_or_leaves_in_between() {
     setting.federation.run("cbp");
     wait_until("it stops", || setting.standing()["state"] == "stopped");
     assert_eq!(setting.standing()["ended"], "person_unknown");
+    let listed = setting.watch(&["list"], "second");
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let because = setting.standing()["ended_because"].as_str().unwrap().to_owned();
+    assert!(listed.contains(&format!("`off-corridor`: {because} It has stopped; `sallyport watch renew`")), "{listed}");
     setting.leaves_corridor("T-3");
     let renewed = setting.watch(&["renew", "off-corridor", "--reason", "I take it over"], "second");
     assert!(renewed.status.success(), "{}", String::from_utf8_lossy(&renewed.stderr));
