@@ -111,16 +111,18 @@ fn read_all(files: &[PathBuf]) -> Result<(Corridors, Read<'_>), Failure> {
     let mut corridors = Corridors::default();
     let mut checked = Vec::new();
     for path in files {
-        let corridor = Corridor::parse(&read(path)?).map_err(|error| refused(path, &error))?;
+        let corridor = read(path)?;
         corridors.add(corridor.clone()).map_err(|error| refused(path, &error))?;
         checked.push((path.as_path(), corridor));
     }
     Ok((corridors, checked))
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
-    read_text(path, FILE_BYTES_MAX as u64)
-        .map_err(|error| Failure::input("file_unreadable", format!("{}: {error}", path.display())))
+/// The corridor of a file.
+pub(crate) fn read(path: &Path) -> Result<Corridor, Failure> {
+    let text = read_text(path, FILE_BYTES_MAX as u64)
+        .map_err(|error| Failure::input("file_unreadable", format!("{}: {error}", path.display())))?;
+    Corridor::parse(&text).map_err(|error| refused(path, &error))
 }
 
 fn refused(path: &Path, error: &CorridorError) -> Failure {

@@ -223,7 +223,11 @@ async fn act(which: Which, act: Act) -> Result<(), Failure> {
 
 async fn rule(ruling: Ruling, holds: bool) -> Result<(), Failure> {
     let Ruling { which, exception, note } = ruling;
-    act(which, Act::Exception(RuleOnException { exception, holds, note })).await
+    let found = if holds { "holds" } else { "does not hold" };
+    let noted = terminal::line(&format!("Noted: `{exception}` {found}."));
+    act(which, Act::Exception(RuleOnException { exception, holds, note })).await?;
+    println!("{noted}");
+    Ok(())
 }
 
 async fn clear(who: &As, request: ClearSubjectRequest) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! `sallyport playbook`: what whoever writes playbooks works with, from the files alone.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -13,7 +14,7 @@ use sallyport_lead::{
 use sallyport_trust::operator_file::read_text;
 use serde_json::{Value, json};
 
-use crate::{failure::Failure, terminal};
+use crate::{corridor, failure::Failure, terminal};
 
 /// Arguments of `sallyport playbook`.
 #[derive(clap::Args)]
@@ -32,6 +33,9 @@ enum Command {
         /// The node's configuration, to look persons and roles up in.
         #[arg(long, value_name = "FILE")]
         node: Option<PathBuf>,
+        /// A corridor's file, whose lawful exceptions the playbooks must have checked; may be given several times.
+        #[arg(long = "corridor", value_name = "FILE")]
+        corridors: Vec<PathBuf>,
         /// One JSON object instead of sentences.
         #[arg(long)]
         json: bool,
@@ -40,24 +44,53 @@ enum Command {
 
 /// Runs one of the commands.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Command::Check { directory, node, json } = &arguments.command;
+    let Command::Check { directory, node, corridors, json } = &arguments.command;
     let files = files(directory)?;
     let people = node.as_deref().map(people).transpose()?;
     let named = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     let read = Playbooks::read(named, people.as_ref());
-    let (playbooks, problems) = match &read {
-        Ok(playbooks) => (playbooks.iter().collect(), &[][..]),
-        Err(problems) => (Vec::new(), problems.as_slice()),
+    let (playbooks, mut problems) = match &read {
+        Ok(playbooks) => (playbooks.iter().collect(), Vec::new()),
+        Err(problems) => (Vec::new(), problems.clone()),
     };
+    // What unreadable playbooks check is not known.
+    if read.is_ok() {
+        problems.extend(unchecked(corridors, &playbooks)?);
+    }
     if *json {
-        println!("{}", terminal::json(&to_json(&playbooks, problems)));
+        println!("{}", terminal::json(&to_json(&playbooks, &problems)));
     } else {
-        print(&playbooks, problems);
+        print(&playbooks, &problems);
     }
     if problems.is_empty() {
         return Ok(());
     }
-    Err(Failure::check("playbooks_have_gaps", "the playbooks are not whole; none of them is used until they are"))
+    let what = match read {
+        Ok(_) => "an exception that a corridor allows is checked by none of the playbooks",
+        Err(_) => "the playbooks are not whole; none of them is used until they are",
+    };
+    Err(Failure::check("playbooks_have_gaps", what))
+}
+
+/// The lawful exceptions of corridors that no playbook has checked: a driver who was diverted would be stopped.
+fn unchecked(corridors: &[PathBuf], playbooks: &[&Playbook]) -> Result<Vec<Problem>, Failure> {
+    let checked: BTreeSet<&str> =
+        playbooks.iter().flat_map(|book| book.exceptions()).map(|exception| exception.name.as_str()).collect();
+    let mut problems = Vec::new();
+    for path in corridors {
+        let corridor = corridor::read(path)?;
+        let missing = corridor.exceptions.iter().filter(|exception| !checked.contains(exception.code.as_str()));
+        problems.extend(missing.map(|exception| Problem {
+            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            place: format!("exception `{}`", exception.code),
+            reason: "exception_unchecked",
+            message: format!(
+                "The corridor allows it ({}), and no playbook has it checked; write an [[exception]] of that name.",
+                exception.words
+            ),
+        }));
+    }
+    Ok(problems)
 }
 
 fn print(playbooks: &[&Playbook], problems: &[Problem]) {

@@ -21,7 +21,7 @@ mod stay;
 pub mod tracker;
 mod trip;
 
-pub use corridor::{Corridor, CorridorError, CorridorId, Corridors, FILE_BYTES_MAX};
+pub use corridor::{CORRIDORS_MAX, Corridor, CorridorError, CorridorId, Corridors, FILE_BYTES_MAX};
 pub use event::{Kind, TrackEvent};
 pub use point::{Point, Seal};
 pub use tracker::{Ignored, Tracker};

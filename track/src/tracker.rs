@@ -71,6 +71,11 @@ impl Tracker {
         self.trips.iter().map(|trip| trip.corridor.name.as_str())
     }
 
+    /// Whether it is on no corridor and may not be about to join one: what is known of it matters little then.
+    pub fn is_idle(&self) -> bool {
+        self.trips.is_empty() && self.approaches.is_empty()
+    }
+
     /// Takes a point in and returns what has become certain by it. Points may come out of order by two
     /// seconds; a batch that was stored on the way should be sorted by whoever hands it in.
     pub fn observe(&mut self, corridors: &Corridors, point: Point) -> Vec<TrackEvent> {

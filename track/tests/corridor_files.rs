@@ -50,7 +50,7 @@ fn reason(text: &str) -> &'static str {
 fn the_own_corridor_is_read_and_has_nothing_to_look_at() {
     let corridor = Corridor::parse(OWN).unwrap();
     assert_eq!(corridor.findings(), []);
-    assert_eq!(corridor.exceptions[0].code, "port_diversion");
+    assert_eq!(corridor.exceptions[0].code, "port-diversion");
     assert_eq!((corridor.zones_of(Role::Origin).count(), corridor.zones_of(Role::Destination).count()), (1, 1));
     let length_km = corridor.line.length_m() / 1_000.0;
     assert!((2_300.0..2_600.0).contains(&length_km), "{length_km}");

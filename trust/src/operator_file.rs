@@ -5,8 +5,38 @@
 use std::{
     fs::{self, File},
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
+    time::SystemTime,
 };
+
+/// The files of a directory as they were seen last: equal as long as none was added, removed or written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stamps(Vec<(PathBuf, u64, SystemTime)>);
+
+impl Stamps {
+    /// Name, length and moment of the last change of the directory's files with this extension, by name; of so many
+    /// files at most and one more.
+    ///
+    /// # Errors
+    /// When the directory or one of the files cannot be looked at.
+    pub fn of(directory: &Path, extension: &str, files_max: usize) -> io::Result<Self> {
+        let mut stamps = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|found| found == extension) && stamps.len() <= files_max {
+                let about = fs::metadata(&path)?;
+                stamps.push((path, about.len(), about.modified()?));
+            }
+        }
+        stamps.sort_unstable();
+        Ok(Self(stamps))
+    }
+
+    /// The files.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|(path, ..)| path.as_path())
+    }
+}
 
 /// The text of a file. One that is larger than `limit_bytes` comes cut, and longer than that: so whoever reads it
 /// compares the lengths.
@@ -45,6 +75,26 @@ mod tests {
         for accents in ["\u{e9}".repeat(9), format!("1234567{}", "\u{1f69a}".repeat(3))] {
             assert!(read("text", accents.as_bytes()).unwrap().len() > 8);
         }
+    }
+
+    #[test]
+    fn stamps_differ_when_a_file_comes_goes_or_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name);
+        let stamps = || Stamps::of(directory.path(), "toml", 10).unwrap();
+        let empty = stamps();
+        fs::write(file("b.toml"), "1").unwrap();
+        fs::write(file("a.toml"), "1").unwrap();
+        let two = stamps();
+        assert_eq!(two.paths().collect::<Vec<_>>(), [file("a.toml"), file("b.toml")]);
+        fs::write(file("note.md"), "no matter").unwrap();
+        assert_eq!(stamps(), two);
+        fs::write(file("a.toml"), "12").unwrap();
+        assert_ne!(stamps(), two);
+        fs::remove_file(file("a.toml")).unwrap();
+        fs::remove_file(file("b.toml")).unwrap();
+        assert_eq!(stamps(), empty);
+        assert!(Stamps::of(&file("none"), "toml", 10).is_err());
     }
 
     #[test]

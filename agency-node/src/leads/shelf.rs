@@ -3,10 +3,9 @@
 //! it raises nothing, and does everything else.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
 };
 
 use arc_swap::ArcSwapOption;
@@ -16,14 +15,11 @@ use sallyport_lead::{
 };
 use sallyport_trust::{
     error::{Kind, Refusal},
-    operator_file::read_text,
+    operator_file::{Stamps, read_text},
 };
 
 /// Why a playbook is none, where it cannot be read.
 const UNREADABLE: &str = "playbook_file_unreadable";
-
-/// Name, length and moment of the last change of every file.
-type Stamps = Vec<(PathBuf, u64, SystemTime)>;
 
 pub(super) struct Shelf {
     directory: PathBuf,
@@ -44,7 +40,7 @@ impl Shelf {
             Ok(playbooks) => (Some(Arc::new(playbooks)), stamps),
             Err(problems) => {
                 tracing::error!("no playbook is in force: {}", in_one_line(&problems));
-                (None, if is_unreadable(&problems) { Stamps::new() } else { stamps })
+                (None, if is_unreadable(&problems) { Stamps::default() } else { stamps })
             }
         };
         Ok(Self { directory, people, current: ArcSwapOption::new(playbooks), seen: Mutex::new(seen) })
@@ -91,27 +87,15 @@ impl Shelf {
 }
 
 fn stamps(directory: &Path) -> io::Result<Stamps> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        entries => entries?,
-    };
-    let mut stamps = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") && stamps.len() <= PLAYBOOKS_MAX {
-            let about = fs::metadata(&path)?;
-            stamps.push((path, about.len(), about.modified()?));
-        }
+    if !directory.is_dir() {
+        return Ok(Stamps::default());
     }
-    stamps.sort_unstable();
-    Ok(stamps)
+    Stamps::of(directory, "toml", PLAYBOOKS_MAX)
 }
 
 fn read(stamps: &Stamps, people: &People) -> Result<Playbooks, Vec<Problem>> {
     let (mut files, mut unreadable) = (Vec::new(), Vec::new());
-    for (path, ..) in stamps {
+    for path in stamps.paths() {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match read_text(path, PLAYBOOK_BYTES_MAX as u64) {
             Ok(text) => files.push((file, text)),
@@ -140,6 +124,8 @@ fn in_one_line(problems: &[Problem]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use sallyport_lead::playbook::Covered;
 
     use super::*;

@@ -4,6 +4,7 @@
 //! Positions stay where they are. Whether a truck moves under bond is not known here and not asked: whoever knows
 //! it joins their movements with these events like any two data sets.
 
+mod designated;
 mod events;
 mod follow;
 mod settings;
@@ -16,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sallyport_track::{Corridors, Tracker};
+use sallyport_track::Tracker;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use follow::follow;
@@ -24,6 +25,7 @@ pub use follow::track_point;
 pub use settings::TrackSettings;
 
 use crate::{dataset::Dataset, disk};
+use designated::Designated;
 use events::Events;
 
 const SNAPSHOT: &str = "trackers.json";
@@ -32,9 +34,11 @@ const EVENTS: &str = "track_events.csv";
 /// Every device's tracker, and what their tracks have shown.
 pub(crate) struct Tracks {
     directory: PathBuf,
-    corridors: Corridors,
+    designated: Designated,
     measured: Measured,
     events: Events,
+    /// Positions of devices beyond those that can be followed, since it was told last.
+    unmeasured: u64,
 }
 
 /// How far the store of positions has been measured.
@@ -43,7 +47,16 @@ struct Measured {
     /// The next batch.
     place: u64,
     /// By feed and device.
-    trackers: BTreeMap<String, BTreeMap<String, Tracker>>,
+    trackers: BTreeMap<String, BTreeMap<String, Followed>>,
+}
+
+/// A device and when the node last heard of it, by the node's clock.
+#[derive(Serialize, Deserialize)]
+struct Followed {
+    #[serde(default)]
+    heard_ms: i64,
+    #[serde(flatten)]
+    tracker: Tracker,
 }
 
 impl Tracks {
@@ -63,7 +76,13 @@ impl Tracks {
             Err(error) => return Err(error),
         };
         let file = directory.join(EVENTS);
-        let tracks = Self { corridors: settings.read()?, measured, events: Events::open(&file)?, directory };
+        let tracks = Self {
+            designated: Designated::open(&settings.corridors)?,
+            measured,
+            events: Events::open(&file)?,
+            directory,
+            unmeasured: 0,
+        };
         if !file.is_file() {
             tracks.write_events()?;
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sallyport_feed::Position;
+use sallyport_feed::{Position, plausibility::DEVICES_MAX};
 
 use super::*;
 use crate::positions::{Batch, Placed};
@@ -123,4 +123,59 @@ fn trackers_that_cannot_be_read_begin_anew_and_damaged_events_stop_the_start() {
     fs::write(folder.path().join("corridors/bad.geojson"), "{").unwrap();
     let error = Tracks::open(folder.path(), &settings).err().unwrap().to_string();
     assert!(error.contains("bad.geojson"), "{error}");
+}
+
+/// One position of each of so many devices, far from every corridor.
+fn elsewhere(names: std::ops::Range<usize>, received_ms: i64) -> Placed {
+    let position = |name| Position {
+        device: format!("ELSE-{name}"),
+        at_ms: START_MS,
+        latitude: 40.0,
+        longitude: 40.0,
+        speed_mps: None,
+        heading_deg: None,
+        accuracy_m: None,
+        seal: None,
+    };
+    let (feed, stream) = ("acme.positions".to_owned(), "s".to_owned());
+    let positions = names.map(position).collect();
+    let batch = Batch { feed, stream, sequence: 1, received_ms, positions, refused: Vec::new() };
+    Placed { place: 0, batch }
+}
+
+#[test]
+fn silent_devices_are_forgotten_unless_they_are_on_a_corridor_and_too_many_are_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let mut tracks = Tracks::open(folder.path(), &settings).unwrap();
+    trip().take(20).for_each(|placed| _ = tracks.measure(placed));
+    tracks.measure(elsewhere(0..DEVICES_MAX + 10, START_MS));
+    let followed = |tracks: &Tracks| tracks.measured.trackers["acme.positions"].len();
+    assert_eq!((followed(&tracks), tracks.unmeasured), (DEVICES_MAX, 11));
+    tracks.measure(elsewhere(5..6, START_MS + 1_000));
+    let day_ms = 86_400_000;
+    tracks.tick(START_MS + day_ms - 1, 90);
+    assert_eq!(followed(&tracks), DEVICES_MAX);
+    tracks.tick(START_MS + day_ms, 90);
+    // The truck on its corridor, and the device that was heard of a second ago.
+    assert_eq!(followed(&tracks), 2);
+    tracks.write_snapshot().unwrap();
+    drop(tracks);
+    let mut tracks = Tracks::open(folder.path(), &settings).unwrap();
+    assert_eq!(followed(&tracks), 2);
+    tracks.tick(START_MS + day_ms + 1_000, 90);
+    assert_eq!(followed(&tracks), 1);
+}
+
+#[test]
+fn a_corridor_that_is_withdrawn_while_a_truck_is_on_it_is_measured_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let mut tracks = Tracks::open(folder.path(), &settings).unwrap();
+    trip().take(25).for_each(|placed| _ = tracks.measure(placed));
+    fs::remove_file(settings.corridors.join("east.geojson")).unwrap();
+    tracks.designated.refresh();
+    tracks.designated.refresh();
+    trip().skip(25).for_each(|placed| _ = tracks.measure(placed));
+    assert_eq!(rows(&tracks), Vec::<String>::new());
 }

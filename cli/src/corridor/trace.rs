@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sallyport_feed::{Format, Position, Reader, Reading};
+use sallyport_feed::{Format, Position, Reader, Reading, plausibility::DEVICES_MAX};
 use sallyport_node::track_point;
 use sallyport_track::{CorridorId, Corridors, Kind, TrackEvent, Tracker, geometry::Place, picture};
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ fn measure(arguments: &Arguments, corridors: &Corridors) -> Result<Shown, Failur
         let record = record.map_err(|error| Failure::input("feed_unreadable", error.to_string()))?;
         match record.reading {
             Reading::Position(position) if arguments.device.as_ref().is_none_or(|only| *only == position.device) => {
-                shown.take(corridors, &position);
+                shown.take(corridors, &position)?;
                 if arguments.svg.is_some() {
                     shown.draw(&position);
                 }
@@ -111,13 +111,18 @@ fn open(path: &Path) -> Result<Reader<BufReader<File>>, Failure> {
 }
 
 impl Shown {
-    fn take(&mut self, corridors: &Corridors, position: &Position) {
+    fn take(&mut self, corridors: &Corridors, position: &Position) -> Result<(), Failure> {
+        if self.trackers.len() >= DEVICES_MAX && !self.trackers.contains_key(&position.device) {
+            let what = format!("the file has positions of over {DEVICES_MAX} devices; name the one with --device");
+            return Err(Failure::input("too_many_devices", what));
+        }
         self.positions += 1;
         let new = |device: &String| (Tracker::new(device.as_str()), i64::MIN);
         let (tracker, last_ms) = self.trackers.entry(position.device.clone()).or_insert_with_key(new);
         *last_ms = position.at_ms.max(*last_ms);
         let events = tracker.observe(corridors, track_point(position));
         self.keep(events);
+        Ok(())
     }
 
     /// Takes in what waits for points that might still come.

@@ -63,7 +63,12 @@ impl Playbook {
     /// # Errors
     /// [`Invalid`] when there is none, or somebody else says it.
     pub fn exception(&self, name: &str, by: &Actor) -> Result<&Exception, Invalid> {
-        plan::exception_for(self.bands.first().map_or(&[], |band| &band.plan.exceptions), name, by)
+        plan::exception_for(self.exceptions(), name, by)
+    }
+
+    /// The lawful exceptions that it has checked.
+    pub fn exceptions(&self) -> &[Exception] {
+        self.bands.first().map_or(&[], |band| &band.plan.exceptions)
     }
 
     /// The lowest score that raises a lead, in millionths.

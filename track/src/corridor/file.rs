@@ -214,12 +214,12 @@ fn exceptions(exceptions: Vec<Exception>) -> Result<Vec<Exception>, CorridorErro
     let mut codes = BTreeSet::new();
     for exception in &exceptions {
         words("words", &exception.words)?;
-        let usable = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '_';
+        let usable = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
         let code = &exception.code;
-        if code.is_empty() || code.len() > NAME_MAX || !code.chars().all(usable) || exception.words.is_empty() {
+        if code.is_empty() || code.len() > NAME_MAX || !code.bytes().all(usable) || exception.words.is_empty() {
             return Err(CorridorError::new(
                 "exception_unusable",
-                "Each exception needs a `code` of small letters, digits and `_`, and `words` that say what it is.",
+                "Each exception needs a `code` of small letters, digits, `-`, `_` and `.`, and `words` that say what it is.",
             ));
         }
         if !codes.insert(code) {

@@ -64,7 +64,7 @@ pub struct Corridor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exception {
-    /// What a playbook checks, such as `port_diversion`.
+    /// The name that playbooks have for it, such as `port-diversion`.
     pub code: String,
     /// What it is, in words.
     pub words: String,
