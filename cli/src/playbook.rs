@@ -107,7 +107,8 @@ fn print(playbooks: &[&Playbook], problems: &[Problem]) {
         println!("{}", terminal::line(&told));
     }
     if problems.is_empty() {
-        println!("{} playbooks, nothing is missing.", playbooks.len());
+        let plural = if playbooks.len() == 1 { "" } else { "s" };
+        println!("{} playbook{plural}, nothing is missing.", playbooks.len());
     }
 }
 

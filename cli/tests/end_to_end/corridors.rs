@@ -152,7 +152,12 @@ fn a_truck_under_bond_that_leaves_its_corridor_becomes_a_lead_and_a_diverted_one
     // The carrier's node dies in the middle, and goes on where it was.
     federation.kill("acme");
     federation.run("acme");
+    // Its disk takes positions and no events for a while: those are written when it does again.
+    let in_the_way = federation.path().join("acme/tracks/track_events.new");
+    fs::create_dir(&in_the_way).unwrap();
     push(&federation, "second.csv", AWAY.start..MINUTES);
+    wait_until("the carrier is told", || federation.log("acme").contains("what tracks show cannot be written"));
+    fs::remove_dir(&in_the_way).unwrap();
     wait_until("the truck has a lead", || leads(&federation) == ["acme-1"]);
     // Everybody who was off is one event at the carrier, and nowhere else.
     let events = || fs::read_to_string(federation.path().join("acme/tracks/track_events.csv")).unwrap();

@@ -285,7 +285,7 @@ fn a_playbook_is_checked_from_its_files() {
     };
     let whole = done(check(Path::new(sample), &[]));
     assert!(whole.contains("Covers in-bond-off-corridor, cbp.in-bond-off-corridor; raises from QE 1.000."), "{whole}");
-    assert!(whole.ends_with("1 playbooks, nothing is missing.\n"), "{whole}");
+    assert!(whole.ends_with("1 playbook, nothing is missing.\n"), "{whole}");
     let corridor = concat!(env!("CARGO_MANIFEST_DIR"), "/../policies/corridors/laredo-detroit.geojson");
     done(check(Path::new(sample), &["--corridor", corridor]));
     let other = fs::read_to_string(corridor).unwrap().replace("port-diversion", "port-change");
@@ -293,7 +293,7 @@ fn a_playbook_is_checked_from_its_files() {
     fs::write(&other_path, other).unwrap();
     let output = check(Path::new(sample), &["--corridor", other_path.to_str().unwrap()]);
     refused(&output, 5, "playbooks_have_gaps");
-    assert!(String::from_utf8(output.stdout).unwrap().contains("other.geojson, exception `port-change`"), "unchecked");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("other.geojson: exception `port-change`"), "unchecked");
 
     let circle = PLAYBOOK.replace("after = \"1s\"", "after = \"1s\"\nthen = \"commander\"");
     fs::write(folder.path().join("a.toml"), circle.replace("who = { role = \"analyst\" }\n", "")).unwrap();
