@@ -103,58 +103,20 @@ pub async fn run(
     listening: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
-    let identity = Identity::load(&config.tls, clock.clone())?;
-    if identity.id().role != Role::Gateway {
-        return Err(RunError::WrongRole(identity.id().clone()));
-    }
-    let audit = AuditLog::open(&config.audit, &format!("{}/gateway", identity.id().federation), clock.clone())?;
-    let source =
-        PolicySource::configured(&config.policies, &config.policy, "gateway", config.policy_record(), identity.clone());
-    let (policy, first) = policy_life::open(source, &audit, identity.id()).await.map_err(|error| match error {
-        OpenError::Policy(problem) => RunError::Policy { path: config.policies.clone(), problem },
-        OpenError::Audit(error) => RunError::Audit(error),
-    })?;
-    let parties = witness::parties(&config.node, &identity.id().federation);
-    let memory = config.audit.join("witness");
-    let witness = Witness::open(&identity, &audit, &memory, &parties, &config.witnesses, clock.clone())?;
-    let policy = Arc::new(policy);
-    let policy_watch =
-        policy_life::Watch::begin((policy.clone(), first), audit.clone(), identity.id().clone(), &config.policy)
-            .map_err(RunError::Signals)?;
-    let gateway = Arc::new(Gateway {
-        contributors: Arc::new(Contributors::new(&config, &identity)?),
-        guard: Guard::new(policy, audit, clock.clone()),
-        replays: ReplayGuard::new(clock.now_ms()),
-        identity: identity.clone(),
-        witness,
-        clock,
-    });
+    let (gateway, policy_watch) = open(&config, clock).await?;
     let listener = TcpListener::bind(&config.listen)
         .await
         .map_err(|source| RunError::Listen { address: config.listen.clone(), source })?;
     if let Ok(address) = listener.local_addr() {
         listening(address);
     }
-    let service = FederationServer::new(FederationService(gateway.clone()))
-        .max_decoding_message_size(config.limits.message_bytes);
-    let owner = identity.id().federation.as_str();
-    let auditing = Auditing::new(gateway.guard.clone(), &config.audit, owner, owner, config.auditor.clone());
-    let services = Services {
-        routes: tonic::service::Routes::new(service)
-            .add_service(AuditService::server(auditing, config.limits.message_bytes))
-            .add_service(witnessing::rpc::service(gateway.witness.clone(), config.limits.message_bytes)),
-        names: ["sallyport.gateway.v1.Federation", auditing::NAME, witnessing::rpc::SERVICE_NAME]
-            .map(str::to_owned)
-            .into(),
-        file_descriptor_set: FILE_DESCRIPTOR_SET,
-    };
     let collecting = witnessing::collect(&gateway.witness, witness::ToNodes(gateway.contributors.clone()));
     let hang_ups = HangUps::listen().map_err(RunError::Signals)?;
     let following = tokio::spawn(reload::follow(gateway.clone(), config.source.clone(), hang_ups));
-    let connections = Connections::new(&config.limits);
+    let (identity, connections) = (gateway.identity.clone(), Connections::new(&config.limits));
     let watch = life::Watch::begin(gateway.clone(), identity.clone(), connections.clone(), &config.certificates)
         .map_err(RunError::Signals)?;
-    let served = serve(listener, &identity, &config.limits, connections, services, shutdown).await;
+    let served = serve(listener, &identity, &config.limits, connections, services(&gateway, &config), shutdown).await;
     following.abort();
     watch.end().await;
     policy_watch.end().await;
@@ -163,4 +125,52 @@ pub async fn run(
     closed?;
     served?;
     Ok(())
+}
+
+/// Opens everything that the gateway keeps: who it is, what it may, whom it asks.
+async fn open(config: &Config, clock: Clock) -> Result<(Arc<Gateway>, policy_life::Watch), RunError> {
+    let identity = Identity::load(&config.tls, clock.clone())?;
+    if identity.id().role != Role::Gateway {
+        return Err(RunError::WrongRole(identity.id().clone()));
+    }
+    let federation = &identity.id().federation;
+    let audit = AuditLog::open(&config.audit, &format!("{federation}/gateway"), clock.clone())?;
+    let record = config.policy_record();
+    let source = PolicySource::configured(&config.policies, &config.policy, "gateway", record, identity.clone());
+    let (policy, first) = policy_life::open(source, &audit, identity.id()).await.map_err(|error| match error {
+        OpenError::Policy(problem) => RunError::Policy { path: config.policies.clone(), problem },
+        OpenError::Audit(error) => RunError::Audit(error),
+    })?;
+    let (parties, memory) = (witness::parties(&config.node, federation), config.audit.join("witness"));
+    let witness = Witness::open(&identity, &audit, &memory, &parties, &config.witnesses, clock.clone())?;
+    let policy = Arc::new(policy);
+    let policy_watch =
+        policy_life::Watch::begin((policy.clone(), first), audit.clone(), identity.id().clone(), &config.policy)
+            .map_err(RunError::Signals)?;
+    let gateway = Gateway {
+        contributors: Arc::new(Contributors::new(config, &identity)?),
+        guard: Guard::new(policy, audit, clock.clone()),
+        replays: ReplayGuard::new(clock.now_ms()),
+        identity,
+        witness,
+        clock,
+    };
+    Ok((Arc::new(gateway), policy_watch))
+}
+
+/// What nodes and auditors call.
+fn services(gateway: &Arc<Gateway>, config: &Config) -> Services {
+    let message_bytes = config.limits.message_bytes;
+    let federation = FederationServer::new(FederationService(gateway.clone())).max_decoding_message_size(message_bytes);
+    let owner = gateway.identity.id().federation.as_str();
+    let auditing = Auditing::new(gateway.guard.clone(), &config.audit, owner, owner, config.auditor.clone());
+    Services {
+        routes: tonic::service::Routes::new(federation)
+            .add_service(AuditService::server(auditing, message_bytes))
+            .add_service(witnessing::rpc::service(gateway.witness.clone(), message_bytes)),
+        names: ["sallyport.gateway.v1.Federation", auditing::NAME, witnessing::rpc::SERVICE_NAME]
+            .map(str::to_owned)
+            .into(),
+        file_descriptor_set: FILE_DESCRIPTOR_SET,
+    }
 }

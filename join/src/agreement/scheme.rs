@@ -101,82 +101,68 @@ impl Scheme {
 
     /// The scheme of `sallyport-person`'s kinds; a test there holds the two together.
     pub fn persons() -> Self {
-        const FIELDS: [&str; 16] = [
-            "given name",
-            "surname",
-            "birth date",
-            "sex",
-            "street number",
-            "street",
-            "premises",
-            "town",
-            "postcode",
-            "region",
-            "document",
-            "birth place",
-            "occupation",
-            "contact",
-            "further name",
-            "identifier",
-        ];
         let identifiers = (IDENTIFIER_KINDS_FROM..).zip(1u8..).take(IDENTIFIERS.len());
-        identifiers
-            .fold(Self::new(&FIELDS), |scheme, (kind, level)| scheme.kind(kind, IDENTIFIER_FIELD, level))
-            // Whole, root, at another place, sound, beginning, end.
-            .kind(0, 0, 6)
-            .kind(1, 0, 5)
-            .crossed(0, 5, 0, 4)
-            .crossed(0, 9, 0, 4)
-            .crossed(9, 0, 0, 4)
-            .kind(2, 0, 3)
-            .kind(3, 0, 2)
-            .kind(4, 0, 1)
-            // Whole, at another place, sound, beginning, end.
-            .kind(5, 1, 6)
-            .crossed(5, 0, 1, 4)
-            .crossed(5, 9, 1, 4)
-            .crossed(9, 5, 1, 4)
-            .kind(6, 1, 3)
-            .kind(7, 1, 2)
-            .kind(8, 1, 1)
-            .kind(9, 14, 1)
-            // Whole, transposed, year and day, year and month, month and day.
-            .kind(10, 2, 5)
-            .kind(11, 2, 4)
-            .kind(13, 2, 3)
-            .kind(12, 2, 2)
-            .kind(14, 2, 1)
-            .comparer(15, 3, 1)
-            .kind(16, 4, 1)
-            // Whole, at another line, end, beginning.
-            .kind(17, 5, 4)
-            .crossed(17, 20, 5, 3)
-            .kind(19, 5, 2)
-            .kind(18, 5, 1)
-            .kind(20, 6, 4)
-            .crossed(20, 17, 6, 3)
-            .kind(21, 6, 1)
-            .kind(22, 7, 3)
-            .kind(24, 7, 2)
-            .kind(23, 7, 1)
-            .kind(25, 8, 3)
-            .kind(26, 8, 2)
-            .kind(27, 8, 1)
-            .comparer(28, 9, 1)
-            .kind(29, 10, 3)
-            .kind(30, 10, 2)
-            .kind(31, 10, 1)
-            .kind(32, 11, 2)
-            .kind(33, 11, 1)
-            .kind(34, 12, 2)
-            .kind(35, 12, 1)
-            .kind(36, 13, 3)
-            .kind(38, 13, 2)
-            .kind(37, 13, 1)
-            .finder(39)
-            .finder(40)
-            .finder(41)
-            .finder(42)
-            .finder(43)
+        let scheme = Self::new(&FIELDS);
+        let scheme = identifiers.fold(scheme, |scheme, (kind, level)| scheme.kind(kind, IDENTIFIER_FIELD, level));
+        let scheme = KINDS.iter().fold(scheme, |scheme, (kind, field, level)| scheme.kind(*kind, *field, *level));
+        let scheme =
+            CROSSED.iter().fold(scheme, |scheme, (left, right, place)| scheme.crossed(*left, *right, place.0, place.1));
+        let scheme =
+            COMPARERS.iter().fold(scheme, |scheme, (kind, field, level)| scheme.comparer(*kind, *field, *level));
+        FINDERS.into_iter().fold(scheme, Self::finder)
     }
 }
+
+/// Fields of a person's record.
+const FIELDS: [&str; 16] = [
+    "given name",
+    "surname",
+    "birth date",
+    "sex",
+    "street number",
+    "street",
+    "premises",
+    "town",
+    "postcode",
+    "region",
+    "document",
+    "birth place",
+    "occupation",
+    "contact",
+    "further name",
+    "identifier",
+];
+
+/// Kind, field, level.
+#[rustfmt::skip]
+const KINDS: [(u8, u8, u8); 37] = [
+    // Given name: whole, root, sound, beginning, end.
+    (0, 0, 6), (1, 0, 5), (2, 0, 3), (3, 0, 2), (4, 0, 1),
+    // Surname: whole, sound, beginning, end; further name.
+    (5, 1, 6), (6, 1, 3), (7, 1, 2), (8, 1, 1), (9, 14, 1),
+    // Birth date: whole, transposed, year and day, year and month, month and day.
+    (10, 2, 5), (11, 2, 4), (13, 2, 3), (12, 2, 2), (14, 2, 1),
+    // Street number; street: whole, end, beginning; premises: whole, beginning.
+    (16, 4, 1), (17, 5, 4), (19, 5, 2), (18, 5, 1), (20, 6, 4), (21, 6, 1),
+    // Town, postcode.
+    (22, 7, 3), (24, 7, 2), (23, 7, 1), (25, 8, 3), (26, 8, 2), (27, 8, 1),
+    // Document, birth place, occupation, contact.
+    (29, 10, 3), (30, 10, 2), (31, 10, 1), (32, 11, 2), (33, 11, 1), (34, 12, 2), (35, 12, 1),
+    (36, 13, 3), (38, 13, 2), (37, 13, 1),
+];
+
+/// Left kind, right kind, and field and level: what stands at another place of the other record.
+#[rustfmt::skip]
+const CROSSED: [(u8, u8, (u8, u8)); 8] = [
+    // Given name with surname and further name, and the other way round.
+    (0, 5, (0, 4)), (0, 9, (0, 4)), (9, 0, (0, 4)),
+    (5, 0, (1, 4)), (5, 9, (1, 4)), (9, 5, (1, 4)),
+    // Street with premises.
+    (17, 20, (5, 3)), (20, 17, (6, 3)),
+];
+
+/// Kind, field, level: sex and region.
+const COMPARERS: [(u8, u8, u8); 2] = [(15, 3, 1), (28, 9, 1)];
+
+/// Kinds that join fields.
+const FINDERS: [u8; 5] = [39, 40, 41, 42, 43];
