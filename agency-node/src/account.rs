@@ -13,7 +13,7 @@ use sallyport_trust::{
     guard::{Act, Trail},
     identity::SpiffeId,
     policy::{Action, Attributes, Context, Permit, Request, attribute, kind},
-    question::{Header, OpenedQuestion, PERSON, QuestionId, TOP_MAX},
+    question::{OpenedQuestion, PERSON, QuestionId, TOP_MAX},
 };
 
 use crate::{
@@ -27,12 +27,14 @@ use crate::{
 const DAY_MS: i64 = 86_400_000;
 
 /// Who asks what, as budgets look at it.
-pub(crate) fn asking(header: &Header) -> Asking<'_> {
+pub(crate) fn asking(question: &OpenedQuestion, index: usize) -> Asking<'_> {
+    let header = &question.header;
     Asking {
         person: header.asker.get(attribute::FEDERATION_ID).map_or("", String::as_str),
         agency: &header.home_agency,
         purpose: &header.purpose,
         looked_up: header.looked_up,
+        gist: question.gist(index),
     }
 }
 
@@ -41,9 +43,9 @@ pub(crate) fn asking(header: &Header) -> Asking<'_> {
 pub(crate) async fn open(node: &Arc<Node>, question: &OpenedQuestion, index: usize) -> Result<Vec<Standing>, Refusal> {
     let now_ms = node.clock.now_ms();
     let Some(contribution) = Contribution::of(question, index, now_ms) else { return Ok(Vec::new()) };
-    let (node, id, header) = (node.clone(), question.id, question.header.clone());
+    let (node, question) = (node.clone(), question.clone());
     blocking(move || {
-        let left = node.books.budgets.take(&id, &asking(&header), now_ms)?;
+        let left = node.books.budgets.take(&question.id, &asking(&question, index), now_ms)?;
         node.books.awaited.expect(contribution)?;
         Ok(left)
     })

@@ -40,6 +40,8 @@ pub(crate) struct Asked {
     pub(crate) completes: Option<Kept>,
     /// The pattern that it was made from, if it was.
     pub(crate) pattern: Option<Pattern>,
+    /// A watch asks it.
+    pub(crate) standing: bool,
 }
 
 /// identify person → open audit entry → validate → authorise (own policy) → sign → gateway → resolve
@@ -58,8 +60,7 @@ pub(crate) async fn ask(node: Arc<Node>, peer: SpiffeId, asked: Asked, events: E
         _ => None,
     };
     let range_bits = looked_up.as_ref().map(|looked_up| looked_up.range_bits);
-    let completes = asked.completes.as_ref().map(|kept| kept.id);
-    let written = write(&node, &agreed, asker, question, looked_up.as_ref(), completes);
+    let written = write(&node, &agreed, asker, &asked, looked_up.as_ref());
     let id = written.as_ref().ok().map(WrittenQuestion::id);
     let act = Act::by(&peer, action.as_str(), &resource)
         .because(&question.purpose, &question.case_number, &question.reason)
@@ -116,9 +117,8 @@ fn write(
     node: &Node,
     agreed: &Agreed,
     asker: Asker,
-    question: &Question,
+    asked: &Asked,
     looked_up: Option<&LookedUp>,
-    completes: Option<QuestionId>,
 ) -> Result<WrittenQuestion, Refusal> {
     let circumstances = Circumstances {
         federation: node.identity.id().federation.clone(),
@@ -127,10 +127,11 @@ fn write(
         asker,
         issued_at_ms: node.clock.now_ms(),
         lookup: looked_up.map(|looked_up| looked_up.ranges.clone()),
-        completes,
+        completes: asked.completes.as_ref().map(|kept| kept.id),
         looked_up: looked_up.map_or(0, |looked_up| looked_up.tags.len() as u32),
+        standing: asked.standing,
     };
-    WrittenQuestion::write(question, circumstances)
+    WrittenQuestion::write(&asked.question, circumstances)
 }
 
 /// A question of which an owner holds a part is kept, for the person to complete.

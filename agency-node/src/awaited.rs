@@ -52,6 +52,9 @@ pub(crate) struct Contribution {
     /// Which of the subject's rows took part, in words.
     #[serde(default)]
     pub(crate) rows: String,
+    /// Of a standing question: see [`OpenedQuestion::gist`].
+    #[serde(default)]
+    pub(crate) gist: Option<[u8; 32]>,
     /// Absent until the account has come.
     pub(crate) released: Option<Released>,
 }
@@ -93,6 +96,7 @@ impl Contribution {
             reason: line(&header.reason),
             nature: nature(indicator, related, header.is_lookup()),
             rows: rows(indicator, header.window),
+            gist: question.gist(index),
             released: None,
         })
     }
@@ -245,6 +249,7 @@ pub(crate) mod tests {
             reason: "a \"seizure\"\nat Laredo".to_owned(),
             nature: "match score of a subject ranked among all, by presence".to_owned(),
             rows: "all rows, at any time".to_owned(),
+            gist: None,
             released: None,
         }
     }

@@ -67,7 +67,8 @@ impl Books {
             self.awaited.forget(contribution)?;
             return Ok(None);
         };
-        self.budgets.release(&contribution.question(), &released.about, released.at_ms)?;
+        let question = (&contribution.question(), contribution.gist);
+        self.budgets.release(question, &released.about, released.at_ms)?;
         let disclosure = Disclosure {
             at_ms: released.at_ms,
             dataset: contribution.dataset.clone(),
@@ -122,7 +123,7 @@ mod tests {
         type Step = fn(&Books, &Contribution);
         let steps: [(Step, bool); 4] = [
             (|_, _| {}, false),
-            (|books, told| books.budgets.release(&told.question(), &[ANA], 2_000).unwrap(), true),
+            (|books, told| books.budgets.release((&told.question(), None), &[ANA], 2_000).unwrap(), true),
             (|books, told| drop(books.finish(told).unwrap()), false),
             (
                 |books, told| {
@@ -145,7 +146,7 @@ mod tests {
             assert_eq!(disclosed.len(), 1, "step {number}");
             assert_eq!((disclosed[0].asker.as_str(), disclosed[0].at_ms), ("spiffe://f/agency/cbp/user/ana", 2_000));
             assert_eq!(books.budgets.over(3_000).holds(ANA), counts_twice, "step {number}");
-            books.budgets.release(&QuestionId([99; 32]), &[ANA], 3_000).unwrap();
+            books.budgets.release((&QuestionId([99; 32]), None), &[ANA], 3_000).unwrap();
             assert!(books.budgets.over(3_000).holds(ANA));
         }
     }

@@ -7,6 +7,7 @@
 //! afterwards. Counts of subjects are by number; no name of a subject comes into this module.
 
 mod journal;
+mod repeats;
 mod settings;
 mod uses;
 mod wire;
@@ -26,6 +27,7 @@ use sallyport_trust::{
 
 use crate::{about::About, identifier::IdentifierType, period::Period};
 use journal::{Journal, Use};
+use repeats::Repeats;
 use settings::{Per, Questions};
 use uses::{Remainder, Uses, is_in};
 
@@ -51,6 +53,13 @@ struct Kept {
     uses: Uses,
     /// Lately counted questions: each counts once, however many of the node's data sets it asks.
     counted: HashMap<QuestionId, Counted>,
+    repeats: Repeats,
+}
+
+impl Kept {
+    fn is_counted(&self, question: &QuestionId, asking: &Asking<'_>, now_ms: i64) -> bool {
+        self.counted.contains_key(question) || self.repeats.is_counted(asking.gist, now_ms)
+    }
 }
 
 #[derive(Default)]
@@ -104,12 +113,12 @@ impl Budgets {
         for used in &written {
             match used {
                 Use::Question { at_ms, person, agency, purpose } => {
-                    uses.add_question(*at_ms, &Asking { person, agency, purpose, looked_up: 0 });
+                    uses.add_question(*at_ms, &Asking { person, agency, purpose, looked_up: 0, gist: None });
                 }
                 Use::Scores { at_ms, of } => uses.add_scores(*at_ms, of.iter().copied()),
             }
         }
-        let kept = Mutex::new(Kept { uses, counted: HashMap::new() });
+        let kept = Mutex::new(Kept { uses, counted: HashMap::new(), repeats: Repeats::default() });
         let budgets = Self { budgets, journal: Mutex::new(journal), kept };
         budgets.compact(now_ms)?;
         Ok(budgets)
@@ -129,10 +138,10 @@ impl Budgets {
     /// `budget_person`, `budget_agency`, `budget_purpose` or `budget_look_up`.
     pub(crate) fn check(&self, question: &QuestionId, asking: &Asking<'_>, now_ms: i64) -> Result<(), Refusal> {
         let kept = self.kept();
-        if kept.counted.contains_key(question) { Ok(()) } else { self.refuse(&kept.uses, asking, now_ms) }
+        if kept.is_counted(question, asking, now_ms) { Ok(()) } else { self.refuse(&kept.uses, asking, now_ms) }
     }
 
-    /// Takes one question, once; durable when this returns. What is left afterwards.
+    /// Takes one question, once, and a standing one once a day; durable when this returns. What is left afterwards.
     ///
     /// # Errors
     /// As [`check`](Self::check), or `budget_not_kept`; nothing may leave then.
@@ -143,7 +152,7 @@ impl Budgets {
         now_ms: i64,
     ) -> Result<Vec<Standing>, Refusal> {
         let mut journal = self.journal();
-        if !self.kept().counted.contains_key(question) {
+        if !self.kept().is_counted(question, asking, now_ms) {
             self.refuse(&self.kept().uses, asking, now_ms)?;
             self.count(question, asking, now_ms);
             let [person, agency, purpose] = [asking.person, asking.agency, asking.purpose].map(str::to_owned);
@@ -156,25 +165,34 @@ impl Budgets {
                 return Err(refusal);
             }
         }
-        let kept = self.kept();
+        let mut kept = self.kept();
+        kept.repeats.count(asking.gist, now_ms);
         Ok(self.applying(asking).map(|budget| standing(&kept.uses, &budget, asking, now_ms)).collect())
     }
 
-    /// Counts scores of these that were released in a question; durable when this returns.
+    /// Counts scores of these that were released in a question, those of a standing part once a day; durable when this
+    /// returns.
     ///
     /// # Errors
     /// `budget_not_kept`.
-    pub(crate) fn release(&self, question: &QuestionId, about: &[About], now_ms: i64) -> Result<(), Refusal> {
+    pub(crate) fn release(
+        &self,
+        (question, gist): (&QuestionId, Option<[u8; 32]>),
+        about: &[About],
+        now_ms: i64,
+    ) -> Result<(), Refusal> {
         if self.budgets.iter().all(|budget| budget.scores().is_none()) {
             return Ok(());
         }
         let mut journal = self.journal();
-        let mut kept = self.kept();
+        let mut guarded = self.kept();
+        let kept = &mut *guarded;
         let counted = kept.counted.entry(*question).or_insert_with(|| Counted { at_ms: now_ms, ..Counted::default() });
         // Two data sets give one score of a subject.
-        let of: Vec<About> = about.iter().copied().filter(|about| counted.scores.insert(*about)).collect();
+        let new = about.iter().copied().filter(|about| counted.scores.insert(*about));
+        let of: Vec<About> = new.filter(|about| kept.repeats.counts_score(gist, *about, now_ms)).collect();
         kept.uses.add_scores(now_ms, of.iter().copied());
-        drop(kept);
+        drop(guarded);
         if of.is_empty() { Ok(()) } else { append(&mut journal, &Use::Scores { at_ms: now_ms, of }) }
     }
 
@@ -191,7 +209,8 @@ impl Budgets {
         let standings = self.budgets.iter().map(|budget| {
             let is_known = |questions: &Questions<'_>| questions.per != Per::Purpose || questions.purpose.is_some();
             let Some(questions) = budget.questions().filter(is_known) else { return limit_of(budget) };
-            let asking = Asking { person, agency, purpose: questions.purpose.unwrap_or_default(), looked_up: 0 };
+            let asking =
+                Asking { person, agency, purpose: questions.purpose.unwrap_or_default(), looked_up: 0, gist: None };
             standing(&kept.uses, &questions, &asking, now_ms)
         });
         standings.collect()
@@ -202,7 +221,10 @@ impl Budgets {
     /// # Errors
     /// When the journal cannot be written.
     pub(crate) fn tidy(&self, now_ms: i64) -> io::Result<()> {
-        self.kept().counted.retain(|_, counted| is_in(counted.at_ms, QUESTION_MS, now_ms));
+        let mut kept = self.kept();
+        kept.counted.retain(|_, counted| is_in(counted.at_ms, QUESTION_MS, now_ms));
+        kept.repeats.forget(now_ms);
+        drop(kept);
         let is_long = self.journal().appended() > APPENDED_MAX;
         if is_long { self.compact(now_ms) } else { Ok(()) }
     }

@@ -168,7 +168,8 @@ async fn authorise(
         Ruled::Allowed(permit) => Consent::not_needed(permit),
         Ruled::Held(hold) => consent::released(node, trail, agreed, question, (part, indicator), hold).await?,
     };
-    node.books.budgets.check(&question.id, &account::asking(header), now_ms)?;
+    let (index, _) = only_part(question)?;
+    node.books.budgets.check(&question.id, &account::asking(question, index), now_ms)?;
     Ok(consent)
 }
 

@@ -153,7 +153,7 @@ pub(crate) async fn asked(
         ));
     }
     let question = pattern.question(&wanted.why, node.clock.now_ms(), wanted.as_of_ms)?;
-    Ok(Asked { question, lookup, completes: None, pattern: Some(pattern) })
+    Ok(Asked { question, lookup, completes: None, pattern: Some(pattern), standing: false })
 }
 
 /// open audit entry → take from the owner's catalog or from the file → verify → complete audit

@@ -152,13 +152,19 @@ async fn asked(node: &Node, peer: &SpiffeId, request: DeskAskRequest) -> Result<
     let DeskAskRequest { question, lookup, completes, pattern } = request;
     match (question, pattern, completes.as_str()) {
         (Some(question), None, "") => {
-            Ok(Asked { question: question.try_into()?, lookup, completes: None, pattern: None })
+            Ok(Asked { question: question.try_into()?, lookup, completes: None, pattern: None, standing: false })
         }
         (None, Some(wanted), "") => patterns::asked(node, peer, WantedPattern::try_from(wanted)?, lookup).await,
         (None, None, "") => Err(Refusal::bad_input("question_missing", "Ask one question, or one pattern.")),
         (None, None, id) if lookup.is_empty() => {
             let kept = node.kept.find(&peer.to_string(), id, node.clock.now_ms())?;
-            Ok(Asked { question: kept.question()?, lookup: kept.lookup.clone(), completes: Some(kept), pattern: None })
+            Ok(Asked {
+                question: kept.question()?,
+                lookup: kept.lookup.clone(),
+                completes: Some(kept),
+                pattern: None,
+                standing: false,
+            })
         }
         (Some(_), Some(_), "") => Err(Refusal::bad_input("question_missing", "Ask one question, or one pattern.")),
         _ => Err(Refusal::bad_input(

@@ -4,7 +4,8 @@ use super::*;
 
 const DAY_MS: i64 = 86_400_000;
 const NOW: i64 = 1_800_000_000_000;
-const ANA: Asking<'_> = Asking { person: "spiffe://f/agency/hsi/user/ana", agency: "hsi", purpose: "a", looked_up: 0 };
+const ANA: Asking<'_> =
+    Asking { person: "spiffe://f/agency/hsi/user/ana", agency: "hsi", purpose: "a", looked_up: 0, gist: None };
 const BEN: Asking<'_> = Asking { person: "spiffe://f/agency/hsi/user/ben", ..ANA };
 const CAY: Asking<'_> = Asking { person: "spiffe://f/agency/cbp/user/cay", agency: "cbp", ..ANA };
 
@@ -70,10 +71,10 @@ fn a_question_counts_once_however_many_of_its_parts_come() {
     }
     assert_eq!(budgets.check(&id(2), &ANA, NOW).unwrap_err().reason, "budget_person");
     // So does the score of a subject whom two data sets hold.
-    budgets.release(&id(1), &[phone(1), phone(2)], NOW).unwrap();
-    budgets.release(&id(1), &[phone(1)], NOW).unwrap();
+    budgets.release((&id(1), None), &[phone(1), phone(2)], NOW).unwrap();
+    budgets.release((&id(1), None), &[phone(1)], NOW).unwrap();
     assert_eq!(budgets.over(NOW).total(), 0);
-    budgets.release(&id(2), &[phone(1)], NOW).unwrap();
+    budgets.release((&id(2), None), &[phone(1)], NOW).unwrap();
     let over = budgets.over(NOW);
     assert!(over.holds(phone(1)) && !over.holds(phone(2)));
     assert_eq!((over.count(IdentifierType::Phone), over.count(IdentifierType::Plate)), (1, 0));
@@ -108,7 +109,7 @@ fn a_restart_gives_nothing_back_and_forgets_what_no_longer_counts() {
     let budgets = open(folder.path(), &all, NOW);
     budgets.take(&id(1), &ANA, NOW).unwrap();
     budgets.take(&id(2), &ANA, NOW + DAY_MS / 2).unwrap();
-    budgets.release(&id(2), &[phone(7)], NOW + DAY_MS / 2).unwrap();
+    budgets.release((&id(2), None), &[phone(7)], NOW + DAY_MS / 2).unwrap();
     drop(budgets);
     let budgets = open(folder.path(), &all, NOW + DAY_MS / 2);
     assert_eq!(budgets.take(&id(3), &ANA, NOW + DAY_MS / 2).unwrap()[0].left, Some(0));
@@ -168,4 +169,35 @@ fn a_person_is_shown_every_budget_and_what_is_left_of_it() {
     assert_eq!(told, expected);
     assert_eq!((shown[0].renews_at_ms, shown[1].renews_at_ms), (Some(NOW + DAY_MS), None));
     assert_eq!((shown[4].period, shown[5].period), (Some(period), None));
+}
+
+#[test]
+fn what_a_standing_question_asks_and_is_told_again_within_a_day_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_person = Budget::Person { questions: 3, period: Period::days(30), purpose: None };
+    let subject = Budget::Subject { scores: 2, period: Period::days(30) };
+    let budgets = open(folder.path(), &[of_person, subject], NOW);
+    let (watch, other) = (Some([1; 32]), Some([2; 32]));
+    let left = |budgets: &Budgets| budgets.standings(ANA.person, ANA.agency, NOW)[0].left.unwrap();
+    for n in 0..50 {
+        let now_ms = NOW - DAY_MS / 2 + i64::from(n);
+        budgets.take(&id(n), &Asking { gist: watch, ..ANA }, now_ms).unwrap();
+        budgets.release((&id(n), watch), &[phone(1)], now_ms).unwrap();
+    }
+    assert_eq!(left(&budgets), 2);
+    assert_eq!(budgets.over(NOW).total(), 0);
+    // Another part of the same question, another watch, and whoever asks by hand count.
+    budgets.take(&id(49), &Asking { gist: other, ..ANA }, NOW).unwrap();
+    assert_eq!(left(&budgets), 2);
+    budgets.take(&id(60), &Asking { gist: Some([3; 32]), ..ANA }, NOW).unwrap();
+    budgets.take(&id(61), &ANA, NOW).unwrap();
+    assert_eq!(left(&budgets), 0);
+    budgets.release((&id(61), None), &[phone(1)], NOW).unwrap();
+    assert!(budgets.over(NOW).holds(phone(1)));
+    // With nothing left the watch goes on within its day, and no longer.
+    let asking = Asking { gist: watch, ..ANA };
+    assert!(budgets.check(&id(70), &asking, NOW).is_ok());
+    assert_eq!(reason(budgets.take(&id(70), &asking, NOW + DAY_MS / 2)), "budget_person");
+    budgets.tidy(NOW + 3 * DAY_MS).unwrap();
+    assert!(budgets.check(&id(71), &asking, NOW).is_err(), "what is forgotten counts again");
 }

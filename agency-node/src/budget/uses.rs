@@ -21,6 +21,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) purpose: &'a str,
     /// Identifiers on the list of a look-up; 0 for a question about all subjects.
     pub(crate) looked_up: u32,
+    /// Of a standing question, what it wants of the part, whenever it is asked.
+    pub(crate) gist: Option<[u8; 32]>,
 }
 
 impl<'a> Asking<'a> {
@@ -120,9 +122,9 @@ mod tests {
     use super::*;
     use crate::{identifier::IdentifierType, period::Period};
 
-    const ANA: Asking<'_> = Asking { person: "ana", agency: "hsi", purpose: "a", looked_up: 0 };
-    const BEN: Asking<'_> = Asking { person: "ben", agency: "hsi", purpose: "b", looked_up: 0 };
-    const CAY: Asking<'_> = Asking { person: "cay", agency: "cbp", purpose: "a", looked_up: 0 };
+    const ANA: Asking<'_> = Asking { person: "ana", agency: "hsi", purpose: "a", looked_up: 0, gist: None };
+    const BEN: Asking<'_> = Asking { person: "ben", agency: "hsi", purpose: "b", looked_up: 0, gist: None };
+    const CAY: Asking<'_> = Asking { person: "cay", agency: "cbp", purpose: "a", looked_up: 0, gist: None };
 
     fn budget(per: Per, limit: u64, purpose: Option<&str>) -> Questions<'_> {
         Questions { per, limit, period: Period::from_seconds(10), purpose }

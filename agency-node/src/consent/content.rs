@@ -102,6 +102,7 @@ mod tests {
             ranges: vec![LocatorRange { bits: 3, prefix: 5 }],
             completes: None,
             looked_up: 1,
+            standing: false,
         }
     }
 

@@ -171,7 +171,7 @@ pub(super) async fn standing(node: &Arc<Node>, peer: &SpiffeId, watch: &Watch) -
         Standing::Question(text) => {
             let mut question = parse_question(text, node.clock.now_ms())?.question;
             question.reason = why;
-            Asked { question, lookup: Vec::new(), completes: None, pattern: None }
+            Asked { question, lookup: Vec::new(), completes: None, pattern: None, standing: true }
         }
         Standing::Pattern { name, purpose, case_number } => {
             let wanted = AskPattern {
@@ -181,7 +181,8 @@ pub(super) async fn standing(node: &Arc<Node>, peer: &SpiffeId, watch: &Watch) -
                 reason: why,
                 ..AskPattern::default()
             };
-            patterns::asked(node, peer, WantedPattern::try_from(wanted)?, Vec::new()).await?
+            let asked = patterns::asked(node, peer, WantedPattern::try_from(wanted)?, Vec::new()).await?;
+            Asked { standing: true, ..asked }
         }
     };
     rankable(&asked.question)?;

@@ -164,6 +164,7 @@ impl Forger {
             looked_up: lookup.as_ref().map_or(0, |ranges| ranges.len() as u32),
             lookup,
             completes: None,
+            standing: false,
         };
         let written = WrittenQuestion::write(&parse_question(text, 0).unwrap().question, circumstances).unwrap();
         written.sign(&self.identity).unwrap().into_wire()

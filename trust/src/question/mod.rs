@@ -5,6 +5,7 @@
 //! question.
 
 mod file;
+mod gist;
 mod measure;
 mod part;
 mod pattern;

@@ -121,6 +121,7 @@ pub struct Header {
     pub ranges: Vec<LocatorRange>,
     pub completes: Option<QuestionId>,
     pub looked_up: u32,
+    pub standing: bool,
 }
 
 /// A question as its home node writes it, before it is signed.
@@ -147,6 +148,8 @@ pub struct Circumstances {
     pub completes: Option<QuestionId>,
     /// Identifiers on the asker's list; 0 for a question about all subjects.
     pub looked_up: u32,
+    /// A watch asks it.
+    pub standing: bool,
 }
 
 impl WrittenQuestion {
@@ -186,6 +189,7 @@ impl WrittenQuestion {
             ranges: circumstances.lookup.unwrap_or_default(),
             completes: circumstances.completes,
             looked_up: circumstances.looked_up,
+            standing: circumstances.standing,
         };
         Ok(Self { header: pb::QuestionHeader::from(&header).encode_to_vec(), openings })
     }

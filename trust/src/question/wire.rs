@@ -288,6 +288,7 @@ impl From<&Header> for pb::QuestionHeader {
                 .collect(),
             completes: header.completes.map(|id| id.0.to_vec()).unwrap_or_default(),
             looked_up: header.looked_up,
+            standing: header.standing,
         }
     }
 }
@@ -322,6 +323,7 @@ impl TryFrom<pb::QuestionHeader> for Header {
                 id => Some(QuestionId(fixed(id, "completed question")?)),
             },
             looked_up: header.looked_up,
+            standing: header.standing,
         })
     }
 }

@@ -1,0 +1,62 @@
+//! What standing questions asked and were told within a day: the same again counts once.
+//!
+//! Who asks the same of the same records again learns what is new in them and nothing more, and a watch that used up
+//! its budget would go blind. Kept in memory: after a restart it counts once more.
+
+use std::collections::HashMap;
+
+use super::uses::is_in;
+use crate::about::About;
+
+/// How long something counts once.
+const ONCE_MS: i64 = 86_400_000;
+/// Standing parts that are remembered, at most; of more, each asking counts.
+const PARTS_MAX: usize = 10_000;
+
+type Gist = [u8; 32];
+
+#[derive(Default)]
+pub(super) struct Repeats(HashMap<Gist, Part>);
+
+struct Part {
+    counted_ms: i64,
+    scores: HashMap<About, i64>,
+}
+
+impl Repeats {
+    /// Whether an asking was counted within a day.
+    pub(super) fn is_counted(&self, gist: Option<Gist>, now_ms: i64) -> bool {
+        gist.and_then(|gist| self.0.get(&gist)).is_some_and(|part| is_in(part.counted_ms, ONCE_MS, now_ms))
+    }
+
+    /// Remembers that an asking was counted; one that was within a day stays as it is.
+    pub(super) fn count(&mut self, gist: Option<Gist>, now_ms: i64) {
+        let Some(gist) = gist else { return };
+        if self.0.len() >= PARTS_MAX && !self.0.contains_key(&gist) {
+            return;
+        }
+        let part = self.0.entry(gist).or_insert_with(|| Part { counted_ms: now_ms, scores: HashMap::new() });
+        if !is_in(part.counted_ms, ONCE_MS, now_ms) {
+            part.counted_ms = now_ms;
+        }
+    }
+
+    /// Whether a score of the subject is to be counted, and remembers that it was.
+    pub(super) fn counts_score(&mut self, gist: Option<Gist>, about: About, now_ms: i64) -> bool {
+        let Some(part) = gist.and_then(|gist| self.0.get_mut(&gist)) else { return true };
+        let counted_ms = part.scores.entry(about).or_insert(i64::MIN);
+        let counts = !is_in(*counted_ms, ONCE_MS, now_ms);
+        if counts {
+            *counted_ms = now_ms;
+        }
+        counts
+    }
+
+    /// Forgets what would count again.
+    pub(super) fn forget(&mut self, now_ms: i64) {
+        self.0.retain(|_, part| {
+            part.scores.retain(|_, counted_ms| is_in(*counted_ms, ONCE_MS, now_ms));
+            is_in(part.counted_ms, ONCE_MS, now_ms) || !part.scores.is_empty()
+        });
+    }
+}
