@@ -170,7 +170,13 @@ pub enum ConfigError {
     /// Budgets are not what they must be.
     #[error("[[budget]]: {0}")]
     Budget(&'static str),
-    /// Tracks need positions.
+    /// Track events would be kept for no time, or for ever.
+    #[error("[tracks] `retention_days` is 1 to 3,650")]
+    TrackRetention,
+    /// News for somebody who is no member would reach nobody.
+    #[error("`news_to` names `{0}`, which is none of the federation's members; correct the name")]
+    NewsTo(String),
+    /// Tracks of no positions.
     #[error("[tracks] measures the positions of feeds: add a [[feed]], or leave it out")]
     TracksWithoutFeed,
     /// A data set of a feed needs the feed.
@@ -248,13 +254,26 @@ impl Config {
                 return Err(ConfigError::FeedUnknown { dataset: dataset.name.clone(), feed: feed.clone() });
             }
         }
-        if self.tracks.is_some() && self.feed.is_empty() {
-            return Err(ConfigError::TracksWithoutFeed);
-        }
+        self.validate_tracks()?;
         if let Some(twice) = Auditor::named_twice(&self.auditor) {
             return Err(ConfigError::AuditorTwice(twice.to_owned()));
         }
         Ok(crate::dataset::validate(&self.agency, &self.dataset)?)
+    }
+
+    fn validate_tracks(&self) -> Result<(), ConfigError> {
+        if self.tracks.is_some() && self.feed.is_empty() {
+            return Err(ConfigError::TracksWithoutFeed);
+        }
+        if self.tracks.as_ref().is_some_and(|tracks| !(1..=3_650).contains(&tracks.retention_days)) {
+            return Err(ConfigError::TrackRetention);
+        }
+        let of_datasets = self.dataset.iter().map(|dataset| &dataset.news_to);
+        let mut told = of_datasets.chain(self.tracks.iter().map(|tracks| &tracks.news_to)).flatten();
+        match told.find(|agency| !self.federation.members.contains(agency)) {
+            Some(stranger) => Err(ConfigError::NewsTo(stranger.clone())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -287,5 +306,9 @@ mod tests {
         let tracks = "[tracks]\ncorridors = \"c\"\n";
         assert!(matches!(read("", tracks), Err(ConfigError::TracksWithoutFeed)));
         read(&feed("acme.positions"), tracks).unwrap();
+        let with = |line: &str| read(&feed("acme.positions"), &format!("{tracks}{line}\n"));
+        with("retention_days = 3650\nnews_to = [\"acme\"]").unwrap();
+        assert!(matches!(with("retention_days = 0"), Err(ConfigError::TrackRetention)));
+        assert!(matches!(with("news_to = [\"nosuch\"]"), Err(ConfigError::NewsTo(name)) if name == "nosuch"));
     }
 }

@@ -143,6 +143,11 @@ impl Node {
         self.known_person(peer).map_err(|refusal| self.guard.turn_away(peer, refusal))
     }
 
+    /// The attributes of one of the agency's people, who asks nothing now.
+    pub(crate) fn colleague(&self, id: &SpiffeId) -> Option<Asker> {
+        self.known_person(id).ok()
+    }
+
     fn known_person(&self, peer: &SpiffeId) -> Result<Asker, Refusal> {
         let Role::User { agency, name } = &peer.role else {
             return Err(Refusal::denied("wrong_role", "Only people of the agency may ask at its node."));

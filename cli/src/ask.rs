@@ -12,6 +12,7 @@ use sallyport_proto::{gateway::v1::Progress, node::v1::DeskAnswer};
 use sallyport_trust::{
     clock::Clock,
     error::Refusal,
+    operator_file::read_text,
     question::{Question, QuestionFile, parse_question},
 };
 
@@ -113,9 +114,6 @@ where
 /// A file that a person names, as text.
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     let unreadable = |what: String| Failure::input("file_unreadable", format!("{}: {what}", path.display()));
-    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(unreadable("larger than 1 MiB".to_owned()));
-    }
-    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
+    let text = read_text(path, FILE_BYTES_MAX).map_err(|error| unreadable(error.to_string()))?;
+    if text.len() as u64 > FILE_BYTES_MAX { Err(unreadable("larger than 1 MiB".to_owned())) } else { Ok(text) }
 }

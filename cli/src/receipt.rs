@@ -10,11 +10,11 @@ use chrono::DateTime;
 use sallyport_trust::{
     audit::{Decision, Outcome, checkpoint::VerifierKey, cosignature::CosignerKey},
     identity::{Anchors, SpiffeId},
-    receipt::{Proven, RECEIPT_LIMIT_BYTES, Receipt},
+    receipt::{Proven, Receipt},
 };
 use serde_json::json;
 
-use crate::{desk::Desk, failure::Failure, people::As, public_key, terminal};
+use crate::{ask, desk::Desk, failure::Failure, people::As, public_key, terminal};
 
 /// Arguments of `sallyport audit check-receipt`.
 #[derive(clap::Args)]
@@ -120,7 +120,7 @@ pub(crate) fn check(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn proven(arguments: &Arguments) -> Result<(Proven, Trusted), Failure> {
-    let receipt: Receipt = read(&arguments.file)?.parse().map_err(wrong)?;
+    let receipt: Receipt = ask::read(&arguments.file)?.parse().map_err(wrong)?;
     let trusted = trusted(arguments, &receipt)?;
     let proven = receipt.check(&trusted.log, &trusted.witnesses).map_err(wrong)?;
     Ok((proven, trusted))
@@ -128,15 +128,6 @@ fn proven(arguments: &Arguments) -> Result<(Proven, Trusted), Failure> {
 
 fn wrong(error: impl std::fmt::Display) -> Failure {
     Failure::check("receipt_wrong", error.to_string())
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    let unreadable = |what: String| Failure::input("file_unreadable", format!("{}: {what}", path.display()));
-    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    if size > RECEIPT_LIMIT_BYTES as u64 {
-        return Err(unreadable("larger than 1 MiB".to_owned()));
-    }
-    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
 }
 
 /// The keys to check with: given, or vouched for by certificates. A receipt's own word is worth nothing:

@@ -1,6 +1,6 @@
 //! `sallyport watch`: questions that stand and are asked again whenever there is something new.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use chrono::Utc;
 use sallyport_lead::period::Period;
@@ -9,7 +9,7 @@ use sallyport_proto::node::v1::{
 };
 use serde_json::json;
 
-use crate::{answer::print_table, desk::Desk, failure::Failure, lead::at, people::As, terminal};
+use crate::{answer::print_table, ask, desk::Desk, failure::Failure, lead::at, people::As, terminal};
 
 /// Arguments of `sallyport watch`.
 #[derive(clap::Args)]
@@ -100,12 +100,7 @@ impl Standing {
                 purpose: self.purpose.unwrap_or_default(),
                 case_number: self.case,
             })),
-            (None, Some(file)) => {
-                let text = fs::read_to_string(&file).map_err(|error| {
-                    Failure::input("question_file", format!("{}: {error}; name a question's file.", file.display()))
-                })?;
-                Ok(What::Question(text))
-            }
+            (None, Some(file)) => Ok(What::Question(ask::read(&file)?)),
             (None, None) => Err(Failure::input("question_missing", "Name a --pattern or a --question.")),
         }
     }

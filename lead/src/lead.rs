@@ -17,6 +17,8 @@ use crate::{
     playbook::{Exception, Plan, exception_for},
 };
 
+/// The largest amount of a seizure, in whatever unit.
+const AMOUNT_MAX: f64 = 1e9;
 /// How long a false match lasts at most, in milliseconds: five years.
 const FALSE_MATCH_MS_MAX: i64 = 5 * 366 * 86_400_000;
 
@@ -320,7 +322,7 @@ fn is_outcome(outcome: &Outcome, at_ms: i64) -> Result<(), Invalid> {
         Outcome::Seizure { what, amount, unit } => {
             said(what)?;
             said(unit)?;
-            if amount.is_finite() && *amount > 0.0 { Ok(()) } else { Err(Invalid::Amount) }
+            if *amount > 0.0 && *amount <= AMOUNT_MAX { Ok(()) } else { Err(Invalid::Amount) }
         }
         Outcome::FalseMatch { until_ms } => {
             let latest_ms = at_ms.saturating_add(FALSE_MATCH_MS_MAX);

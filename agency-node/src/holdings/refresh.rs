@@ -4,7 +4,7 @@
 //! Numbers of subjects and of records are never given to others, so a question that has begun may go on
 //! with either state. Only one refresh runs at a time, and none before [`Holdings::prepare`] has ended.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Holdings, HoldingsError, prepare};
 use crate::dataset::Dataset;
@@ -14,12 +14,12 @@ use crate::dataset::Dataset;
 pub(crate) struct Seen(HashMap<String, String>);
 
 impl Holdings {
-    /// Reads again what has changed and then stayed the same for one look; the names of those data sets.
+    /// Reads again what has changed and then stayed the same for one look; the names of those data sets are added to
+    /// `refreshed`, also when reading another one fails.
     ///
     /// # Errors
     /// As [`Holdings::prepare`]; what was prepared before is used on.
-    pub(crate) async fn refresh(&self, seen: &mut Seen) -> Result<Vec<String>, HoldingsError> {
-        let mut refreshed = Vec::new();
+    pub(crate) async fn refresh(&self, seen: &mut Seen, refreshed: &mut BTreeSet<String>) -> Result<(), HoldingsError> {
         for dataset in self.datasets.iter().filter(|dataset| dataset.live) {
             let Some(before) = self.manifest(&dataset.name) else { continue };
             let now = prepare::state_of(&self.state, dataset)?;
@@ -29,10 +29,10 @@ impl Holdings {
             // What is still being written is left alone until it rests.
             if seen.0.insert(dataset.name.clone(), now.clone()).as_ref() == Some(&now) {
                 self.read_again(dataset.clone(), before.fingerprint).await?;
-                refreshed.push(dataset.name.clone());
+                refreshed.insert(dataset.name.clone());
             }
         }
-        Ok(refreshed)
+        Ok(())
     }
 
     async fn read_again(&self, dataset: Dataset, before: String) -> Result<(), HoldingsError> {

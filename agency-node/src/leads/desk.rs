@@ -124,6 +124,12 @@ pub(crate) async fn act(node: &Arc<Node>, peer: SpiffeId, id: String, what: What
     let worked = async {
         let request = request(node, &person, Action::Pursue, lead?.sighting.pattern.as_deref());
         let permit = node.guard.authorise(&mut trail, &request)?;
+        if let What::Assigned { to } = &what
+            && *to != by.name
+        {
+            may_pursue(node, &mut trail, &peer, to, &request)?;
+            trail.under(&permit);
+        }
         trail.tell(what.name());
         let (acting, now_ms) = (node.clone(), node.clock.now_ms());
         let lead = blocking(move || acting.leads.act(&id, by, what, now_ms)).await??;
@@ -132,6 +138,24 @@ pub(crate) async fn act(node: &Arc<Node>, peer: SpiffeId, id: String, what: What
     .await;
     trail.complete(worked.as_ref().err()).await?;
     worked
+}
+
+/// Refuses to give a lead to somebody who may not act on it: its clock would stop, and nothing would happen.
+fn may_pursue(node: &Node, trail: &mut Trail, peer: &SpiffeId, to: &str, asked: &Request) -> Result<(), Refusal> {
+    let Role::User { agency, .. } = &peer.role else { return Ok(()) };
+    let role = Role::User { agency: agency.clone(), name: to.to_owned() };
+    let Some(colleague) = node.colleague(&SpiffeId { federation: peer.federation.clone(), role }) else {
+        // Nobody of the name: the lead says so.
+        return Ok(());
+    };
+    let request = Request { subject: colleague.into_iter().collect(), ..asked.clone() };
+    let may = node.guard.authorise(trail, &request).map(drop);
+    may.map_err(|_| {
+        Refusal::denied(
+            "assignee_may_not_pursue",
+            format!("`{to}` may not pursue this lead under this node's rules; assign it to somebody who may."),
+        )
+    })
 }
 
 /// identify person → open audit entry → authorise → find the match in the person's own answer → raise,

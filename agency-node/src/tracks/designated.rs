@@ -23,10 +23,14 @@ impl Designated {
     /// Reads every corridor.
     ///
     /// # Errors
-    /// A corridor that is unclear, or files that cannot be read.
+    /// A corridor that is unclear, files that cannot be read, or none at all.
     pub(super) fn open(directory: &Path) -> io::Result<Self> {
         let stamps = stamps(directory)?;
         let corridors = load(&stamps)?;
+        if corridors.is_empty() {
+            let problem = "it holds no corridor (*.geojson); add one, or leave [tracks] out";
+            return Err(at(directory, &io::Error::other(problem)));
+        }
         Ok(Self { corridors, directory: directory.to_owned(), read: stamps.clone(), seen: stamps })
     }
 
@@ -84,6 +88,14 @@ mod tests {
         fs::write(directory.path().join("accents.geojson"), "\u{e9}".repeat(FILE_BYTES_MAX)).unwrap();
         let told = Designated::open(directory.path()).err().unwrap().to_string();
         assert!(told.contains("larger than 2 MiB"), "{told}");
+    }
+
+    #[test]
+    fn a_directory_without_corridors_measures_nothing_and_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("README.md"), "no corridor").unwrap();
+        let told = Designated::open(directory.path()).err().unwrap().to_string();
+        assert!(told.ends_with("add one, or leave [tracks] out"), "{told}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct TrackSettings {
     /// Agencies whose nodes are told that there are new ones, never whose.
     #[serde(default)]
     pub news_to: Vec<String>,
-    /// How long an event is kept, in days.
+    /// How long an event is kept, in days: 1 to 3,650.
     #[serde(default = "default_retention_days")]
     pub retention_days: u32,
 }

@@ -103,6 +103,9 @@ async fn change(
             may_ask(node, &mut trail, (&peer, &person), &watch).await?;
         }
         let _permit = node.guard.authorise(&mut trail, &request(node, &person, Action::Arm, &watch))?;
+        if what == Change::Renewed {
+            node.leads.covers(&watch.name, watch.what.pattern().as_deref())?;
+        }
         trail.tell(what.as_str());
         let keeping = node.clone();
         settle::blocking(move || keeping.watches.change(&watch.name, change)).await?

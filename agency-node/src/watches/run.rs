@@ -4,12 +4,11 @@
 //! and now and then in any case, since news may be lost. What nobody can answer yet is asked again soon.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::stream::{self, StreamExt};
 use sallyport_proto::{
     common::v1::Outcome,
     node::v1::{AskPattern, DeskAnswer, ask_pattern::Which, desk_ask_event::Event},
@@ -19,7 +18,10 @@ use sallyport_trust::{
     identity::SpiffeId,
     question::parse_question,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    task::{self, JoinError, JoinSet},
+};
 
 use super::watch::{Standing, Watch, rankable};
 use crate::{
@@ -38,8 +40,10 @@ const SOON: Duration = Duration::from_secs(30);
 const REST: Duration = Duration::from_secs(1);
 /// How often it is looked whether a watch is due, when no bell rings.
 const LOOK: Duration = Duration::from_millis(500);
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 const EVENTS: usize = 16;
+/// How an asking ended that left nothing out.
+const ANSWERED: &str = "answered";
 const HELD: &str =
     "An owner holds a part of it for release. Ask once by hand, and renew the watch when it was released.";
 
@@ -50,69 +54,93 @@ struct Round {
     until_ms: i64,
 }
 
+/// Watches as this process has asked for them.
+#[derive(Default)]
+struct Rounds {
+    /// By the watch's name.
+    rounds: BTreeMap<String, Round>,
+    /// Being asked for, by name and until when they stand: whoever is slow to answer one holds up no other.
+    under_way: JoinSet<Duration>,
+    asking: HashMap<task::Id, (String, i64)>,
+    /// Data sets with news that a watch still has to ask for.
+    news: BTreeSet<String>,
+}
+
 /// Keeps watch until it is aborted.
 pub(crate) async fn keep_watch(node: Arc<Node>) {
-    let mut rounds: BTreeMap<String, Round> = BTreeMap::new();
-    let mut news = BTreeSet::new();
+    let mut rounds = Rounds::default();
     loop {
         tokio::select! {
             () = node.watches.bell.notified() => {}
+            Some(ended) = rounds.under_way.join_next_with_id() => rounds.ended(ended),
             () = tokio::time::sleep(LOOK) => {}
         }
         if !node.is_settled() {
             continue;
         }
-        news.extend(node.watches.take_news());
-        let (now, now_ms) = (Instant::now(), node.clock.now_ms());
+        rounds.news.extend(node.watches.take_news());
+        let now_ms = node.clock.now_ms();
         let armed: Vec<Watch> = node.watches.all().into_iter().filter(|watch| watch.state(now_ms) == "armed").collect();
-        let has_news = |watch: &Watch| watch.datasets.iter().any(|dataset| news.contains(dataset));
-        let due = |watch: &&Watch| match rounds.get(&watch.name) {
+        for watch in rounds.due(armed) {
+            let (node, whose) = (node.clone(), (watch.name.clone(), watch.until_ms));
+            let asking = rounds.under_way.spawn(async move { fire(&node, watch).await });
+            rounds.asking.insert(asking.id(), whose);
+        }
+    }
+}
+
+impl Rounds {
+    /// The armed watches that are to ask now, as many as may at once; news of the others are kept.
+    fn due(&mut self, armed: Vec<Watch>) -> Vec<Watch> {
+        let now = Instant::now();
+        let has_news = |watch: &Watch| watch.datasets.iter().any(|dataset| self.news.contains(dataset));
+        let is_due = |watch: &Watch| match self.rounds.get(&watch.name) {
+            _ if self.asking.values().any(|(name, _)| *name == watch.name) => false,
             None => true,
             Some(round) => {
                 let is_wanted = has_news(watch) || now >= round.again || round.until_ms != watch.until_ms;
                 is_wanted && now >= round.asked + REST
             }
         };
-        let due: Vec<Watch> = armed.iter().filter(due).cloned().collect();
-        // News that a resting watch still has to ask for are kept.
-        let resting: Vec<&Watch> = armed.iter().filter(|watch| !due.contains(watch)).collect();
-        news.retain(|dataset| resting.iter().any(|watch| watch.datasets.contains(dataset)));
-        let asked: Vec<_> = stream::iter(due).map(|watch| fire(&node, watch)).buffer_unordered(AT_ONCE).collect().await;
-        for (name, until_ms, again) in asked {
+        let (mut due, mut resting): (Vec<Watch>, Vec<Watch>) = armed.into_iter().partition(is_due);
+        // Who has waited longest goes first.
+        due.sort_by_key(|watch| self.rounds.get(&watch.name).map(|round| round.asked));
+        resting.extend(due.split_off(due.len().min(AT_ONCE.saturating_sub(self.asking.len()))));
+        self.news.retain(|dataset| resting.iter().any(|watch| watch.datasets.contains(dataset)));
+        due
+    }
+
+    fn ended(&mut self, ended: Result<(task::Id, Duration), JoinError>) {
+        let (id, again) = ended.unwrap_or_else(|error| {
+            tracing::error!(%error, "the asking of a watch ended by itself");
+            (error.id(), SOON)
+        });
+        if let Some((name, until_ms)) = self.asking.remove(&id) {
             let now = Instant::now();
-            rounds.insert(name, Round { asked: now, again: now + again, until_ms });
+            self.rounds.insert(name, Round { asked: now, again: now + again, until_ms });
         }
     }
 }
 
 /// ask as a person would → raise what own data hold → write down how it ended
-async fn fire(node: &Arc<Node>, watch: Watch) -> (String, i64, Duration) {
-    let answered = answer(node, &watch).await;
-    let ended = match answered {
+async fn fire(node: &Arc<Node>, watch: Watch) -> Duration {
+    let ended = match answer(node, &watch).await {
         Ok((datasets, answer)) => {
-            let stops = answer.coverage.iter().any(|coverage| coverage.outcome() == Outcome::Held);
-            let is_whole = answer.coverage.iter().all(|coverage| coverage.outcome() == Outcome::Answered);
-            let (leads, not_own, refused) = raise_all(node, &watch, &answer).await;
-            let (told, because) = match (stops, refused) {
-                (true, _) => ("held_for_release".to_owned(), HELD.to_owned()),
-                (_, Some(refusal)) => (refusal.reason, refusal.message),
-                (_, None) if is_whole => ("answered".to_owned(), String::new()),
-                (_, None) => ("answered_in_part".to_owned(), missing(&answer)),
-            };
-            Ended { datasets: Some(datasets), leads, not_own, stops, is_whole, told, because }
+            let raised = raise_all(node, &watch, &answer).await;
+            Ended::answered(datasets, &answer, raised)
         }
         Err(refusal) => Ended::refused(refusal),
     };
-    if ended.told != "answered" {
+    if ended.told != ANSWERED {
         tracing::info!(watch = watch.name, reason = ended.told, "a watch was not answered whole");
     }
-    let again = if ended.is_whole { ANYHOW } else { SOON };
+    let again = if ended.soon { SOON } else { ANYHOW };
     let (keeping, name, now_ms) = (node.clone(), watch.name.clone(), node.clock.now_ms());
     let kept = settle::blocking(move || keeping.watches.change_quietly(&name, |watch| ended.note(watch, now_ms))).await;
     if let Err(refusal) = kept.and_then(|kept| kept.map(drop)) {
         tracing::warn!(watch = watch.name, reason = refusal.reason, "{}", refusal.message);
     }
-    (watch.name, watch.until_ms, again)
+    again
 }
 
 /// How an asking ended.
@@ -122,7 +150,8 @@ struct Ended {
     not_own: u32,
     /// Asking on would be of no use until somebody has looked at it.
     stops: bool,
-    is_whole: bool,
+    /// What was missing may be there when it is asked again soon.
+    soon: bool,
     told: String,
     because: String,
 }
@@ -132,18 +161,50 @@ pub(super) fn stops(refusal: &Refusal) -> bool {
     matches!(refusal.kind, Kind::BadInput | Kind::Denied | Kind::NotFound)
 }
 
-/// Which data sets an answer lacks.
-fn missing(answer: &DeskAnswer) -> String {
+/// Which data sets an answer lacks, in a sentence.
+fn missing(answer: &DeskAnswer) -> Option<String> {
     let missing = answer.coverage.iter().filter(|coverage| coverage.outcome() != Outcome::Answered);
     let names: BTreeSet<&str> = missing.map(|coverage| coverage.dataset.as_str()).collect();
-    format!("Without an answer: {}; they are asked again.", names.into_iter().collect::<Vec<_>>().join(", "))
+    let names: Vec<&str> = names.into_iter().collect();
+    (!names.is_empty()).then(|| format!("Without an answer: {}; they are asked again.", names.join(", ")))
+}
+
+/// What an answer in which every data set has its part leaves out all the same, in a sentence.
+fn left_out(answer: &DeskAnswer) -> Option<String> {
+    // Below the least score of a pattern nothing was left out that it looks for.
+    let below_minimum = answer.pattern.as_ref().map_or(0, |pattern| pattern.below_minimum_qe);
+    let shown = answer.matches.len() as u64 + below_minimum;
+    if answer.subjects_matched > shown {
+        let matched = answer.subjects_matched;
+        return Some(format!(
+            "{matched} subjects matched and the best {shown} were looked at. Let a question with a larger `top` stand, \
+             as far as owners release as many, or one that asks for less."
+        ));
+    }
+    let over: u64 = answer.coverage.iter().map(|coverage| coverage.over_budget).max().unwrap_or(0);
+    let sentence = || format!("{over} subjects of an owner are over its budget of scores and were left out.");
+    (over > 0).then(sentence)
 }
 
 impl Ended {
+    fn answered(datasets: Vec<String>, answer: &DeskAnswer, raised: RaisedAll) -> Self {
+        let stops = answer.coverage.iter().any(|coverage| coverage.outcome() == Outcome::Held);
+        let missing = missing(answer);
+        let soon = missing.is_some() || raised.refused.is_some();
+        let (told, because) = match (stops, raised.refused, missing.or_else(|| left_out(answer))) {
+            (true, ..) => ("held_for_release".to_owned(), HELD.to_owned()),
+            (_, Some(refusal), _) => (refusal.reason, refusal.message),
+            (_, _, Some(sentence)) => ("answered_in_part".to_owned(), sentence),
+            _ => (ANSWERED.to_owned(), String::new()),
+        };
+        let RaisedAll { leads, not_own, .. } = raised;
+        Self { datasets: Some(datasets), leads, not_own, stops, soon, told, because }
+    }
+
     fn refused(refusal: Refusal) -> Self {
         let stops = stops(&refusal);
         let (told, because) = (refusal.reason, refusal.message);
-        Self { datasets: None, leads: 0, not_own: 0, stops, is_whole: false, told, because }
+        Self { datasets: None, leads: 0, not_own: 0, stops, soon: true, told, because }
     }
 
     fn note(self, watch: &mut Watch, now_ms: i64) -> Result<(), Refusal> {
@@ -210,14 +271,24 @@ async fn answer(node: &Arc<Node>, watch: &Watch) -> Result<(Vec<String>, DeskAns
     Ok((datasets, answer))
 }
 
-/// How many new leads there are, how many matches own data do not hold, and why some could not be raised.
-async fn raise_all(node: &Arc<Node>, watch: &Watch, answer: &DeskAnswer) -> (u64, u32, Option<Refusal>) {
+/// What became of the matches of an answer.
+#[derive(Default)]
+struct RaisedAll {
+    /// New ones.
+    leads: u64,
+    /// Matches that own data do not hold.
+    not_own: u32,
+    /// Why some could not be raised.
+    refused: Option<Refusal>,
+}
+
+async fn raise_all(node: &Arc<Node>, watch: &Watch, answer: &DeskAnswer) -> RaisedAll {
     let pattern = answer.pattern.as_ref().map(|pattern| pattern.name.clone());
-    let Some((kind, matches)) = node.leads.recent.of(&answer.question_id) else { return (0, 0, None) };
-    let (mut leads, mut not_own, mut refused) = (0, 0, None);
+    let mut all = RaisedAll::default();
+    let Some((kind, matches)) = node.leads.recent.of(&answer.question_id) else { return all };
     for found in matches {
         let Some(subject) = found.subject else {
-            not_own += 1;
+            all.not_own += 1;
             continue;
         };
         let raised = Raised {
@@ -233,12 +304,12 @@ async fn raise_all(node: &Arc<Node>, watch: &Watch, answer: &DeskAnswer) -> (u64
         match settle::blocking(move || raising.leads.raise(raised)).await.and_then(|raised| raised) {
             Ok(RaisedAs::New(id)) => {
                 tracing::info!(watch = watch.name, lead = id, "a watch raised a lead");
-                leads += 1;
+                all.leads += 1;
             }
             Ok(RaisedAs::Known(_) | RaisedAs::Suppressed(_)) => {}
             Err(refusal) if refusal.reason == "score_below_playbook" => {}
-            Err(refusal) => refused = Some(refusal),
+            Err(refusal) => all.refused = Some(refusal),
         }
     }
-    (leads, not_own, refused)
+    all
 }

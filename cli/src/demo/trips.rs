@@ -54,13 +54,13 @@ impl<'a> Trips<'a> {
 
     /// CBP's record of the trucks under bond.
     pub(super) fn movements(&self) -> String {
-        let mut text = String::from("bond,truck,seal,origin,destination,departed,deadline\n");
+        let mut text = String::from("bond,truck,seal,origin,destination,departed,deadline,diverted\n");
         for (index, truck) in trucks().enumerate().filter(|(_, truck)| truck != NOT_IN_BOND) {
             let departed_ms = self.at_ms(index as u32 * APART_MINUTES);
             let (departed, deadline) = (at(departed_ms), at(departed_ms + 96 * 3_600_000));
             let _ = writeln!(
                 text,
-                "7{:08},{truck},S{:06},2304,3801,{departed},{deadline}",
+                "7{:08},{truck},S{:06},2304,3801,{departed},{deadline},false",
                 40_112_000 + index,
                 500_210 + index * 7
             );

@@ -27,7 +27,11 @@ pub(super) fn row(lead: &Lead) -> Vec<String> {
 
 /// Where it stands, in one sentence.
 pub(crate) fn standing(lead: &Lead) -> String {
-    let owner = if lead.owner.is_empty() { String::new() } else { format!(" by {}", lead.owner) };
+    let owner = match (lead.owner.as_str(), lead.state.as_str()) {
+        ("", _) => String::new(),
+        (owner, "assigned") => format!(" to {owner}"),
+        (owner, _) => format!(" by {owner}"),
+    };
     let outcome = lead.outcome.as_ref().map_or_else(String::new, |outcome| format!(": {}", in_words(outcome)));
     let next = next(lead).map_or_else(String::new, |next| {
         let missed = if next.missed { ", which was missed" } else { "" };

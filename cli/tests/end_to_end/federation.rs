@@ -88,6 +88,7 @@ const AUDITOR_KNOWN: &str =
     "[[auditor]]\nname = \"chen\"\n[auditor.attributes]\nemployer_name = \"Inspector General\"\n";
 
 /// One agency: its name, its data sets in TOML, its files by name.
+#[derive(Clone)]
 pub(crate) struct Agency<'a> {
     pub(crate) name: &'a str,
     pub(crate) datasets: &'a str,

@@ -100,7 +100,7 @@ struct Setting {
 }
 
 impl Setting {
-    fn start() -> Self {
+    fn start(others: &[Agency<'_>]) -> Self {
         let rules = format!("{OPEN_RULES}{RULES}{KEEPER}");
         let inbond = [("inbond.csv", "truck,departed\nT-1,2026-03-01\nT-2,2026-03-01\nT-3,2026-03-01\n".to_owned())];
         let events = [("events.csv", "truck,at\nT-99,2026-03-02\n".to_owned())];
@@ -109,7 +109,9 @@ impl Setting {
             Some(rules.as_str()),
             &[("second", "analyst"), ("com", "commander"), ("clerk", "clerk"), ("keeper", "keeper")],
         );
-        let federation = Federation::start(&[cbp, Agency::new("acme", TRACKS, &events)]);
+        let agencies: Vec<Agency<'_>> =
+            [cbp, Agency::new("acme", TRACKS, &events)].into_iter().chain(others.iter().cloned()).collect();
+        let federation = Federation::start(&agencies);
         fs::write(federation.path().join("standing.toml"), QUESTION).unwrap();
         Self { federation, events: vec!["T-99"] }
     }
@@ -123,11 +125,23 @@ impl Setting {
         self.watch(&arguments, person)
     }
 
+    fn write_playbook(&self, text: &str) {
+        let playbooks = self.federation.path().join("policies/cbp/playbooks");
+        fs::create_dir_all(&playbooks).unwrap();
+        fs::write(playbooks.join("off-corridor.toml"), text).unwrap();
+    }
+
     /// The only watch as it stands.
     fn standing(&self) -> Value {
+        self.named("off-corridor")
+    }
+
+    /// The watch of this name as it stands.
+    fn named(&self, name: &str) -> Value {
         let output = self.watch(&["list", "--json"], "second");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice::<Value>(&output.stdout).unwrap()["watches"][0].clone()
+        let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        listed["watches"].as_array().unwrap().iter().rfind(|watch| watch["name"] == name).unwrap().clone()
     }
 
     /// The carrier's node has one more event, in a file that is replaced as a whole.
@@ -162,13 +176,11 @@ impl Setting {
 
 #[test]
 fn what_is_new_becomes_a_lead_once_whoever_dies_or_leaves_in_between() {
-    let mut setting = Setting::start();
+    let mut setting = Setting::start(&[]);
     // No playbook, no watch; and only those arm one whom the policy lets.
     let refused = setting.arm("cbp-analyst");
     assert_eq!((reason(&refused).as_str(), refused.status.code()), ("playbook_missing", Some(3)));
-    let playbooks = setting.federation.path().join("policies/cbp/playbooks");
-    fs::create_dir_all(&playbooks).unwrap();
-    fs::write(playbooks.join("off-corridor.toml"), PLAYBOOK).unwrap();
+    setting.write_playbook(PLAYBOOK);
     wait_until("the playbook is read", || setting.arm("cbp-analyst").status.success());
     assert_eq!(reason(&setting.arm("cbp-analyst")), "watch_name_taken");
     // Nobody lets stand what they may not ask.
@@ -231,4 +243,61 @@ fn what_is_new_becomes_a_lead_once_whoever_dies_or_leaves_in_between() {
     let again = ["arm", "off-corridor", "--question", "standing.toml", "--reason", "a new case"];
     assert!(setting.watch(&again, "second").status.success());
     assert_eq!(setting.standing()["state"], "armed");
+}
+
+const SEEN: &str = r#"
+[[dataset]]
+name = "hsi.seen"
+files = ["seen.csv"]
+sensitivity = "official"
+[dataset.time]
+column = "at"
+[[dataset.identifier]]
+name = "truck"
+column = "truck"
+type = "device"
+"#;
+
+#[test]
+fn who_is_away_or_slow_holds_up_no_other_watch_and_what_is_left_out_is_told() {
+    let seen = [("seen.csv", "truck,at\nT-1,2026-03-02\n".to_owned())];
+    let mut setting = Setting::start(&[Agency::new("hsi", SEEN, &seen)]);
+    setting.write_playbook(&PLAYBOOK.replace("watches = [", "watches = [\"slow\", "));
+    wait_until("the playbook is read", || setting.arm("cbp-analyst").status.success());
+    // Somebody else of the federation dies, without whom a new truck has no tag: its news waits until it has.
+    setting.federation.kill("hsi");
+    setting.leaves_corridor("T-1");
+    wait_until("it is read", || setting.federation.log("acme").contains("has no tag yet"));
+    assert_eq!(setting.leads(), Vec::<String>::new());
+    setting.federation.run("hsi");
+    wait_until("the truck has a lead", || setting.leads() == ["t-1"]);
+
+    // Of two matches one is looked at, which the watch says.
+    let narrow = QUESTION.replace("purpose =", "top = 1\npurpose =");
+    fs::write(setting.federation.path().join("standing.toml"), narrow).unwrap();
+    let ended = setting.watch(&["disarm", "off-corridor", "--reason", "narrower"], "second");
+    assert!(ended.status.success());
+    setting.leaves_corridor("T-2");
+    assert!(setting.arm("cbp-analyst").status.success());
+    let told = || setting.standing()["ended_because"].as_str().unwrap().to_owned();
+    wait_until("it says so", || told().starts_with("2 subjects matched and the best 1 were looked at."));
+    assert_eq!(setting.standing()["ended"], "answered_in_part");
+
+    // A party that does not answer, and a watch that asks it, hold up no watch that does not.
+    let slow =
+        QUESTION.replace("acme.track_events", "hsi.seen").replace("purpose =", "deadline_seconds = 300\npurpose =");
+    fs::write(setting.federation.path().join("slow.toml"), slow).unwrap();
+    let arm = ["arm", "slow", "--question", "slow.toml", "--reason", "slow"];
+    assert!(setting.watch(&arm, "cbp-analyst").status.success());
+    wait_until("it has asked", || setting.named("slow")["asked"] == 1);
+    setting.federation.signal("hsi", "STOP");
+    let asked = setting.asked();
+    for name in ["slow", "off-corridor"] {
+        let renew = ["renew", name, "--for", "20d", "--reason", "goes on"];
+        assert!(setting.watch(&renew, "cbp-analyst").status.success());
+    }
+    wait_until("the other one has asked", || setting.asked() > asked);
+    assert_eq!(setting.named("slow")["asked"], 1);
+    setting.federation.signal("hsi", "CONT");
+    wait_until("the slow one ends", || setting.named("slow")["asked"].as_u64() > Some(1));
 }

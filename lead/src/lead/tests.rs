@@ -114,6 +114,7 @@ fn what_cannot_happen_is_refused_with_its_reason() {
         (&pursued, &ana, What::Pursued, "lead_already_pursued"),
         (&pursued, &ana, What::Declined { reason: text("r") }, "lead_already_pursued"),
         (&pursued, &ana, concluded(seizure(f64::NAN)), "outcome_amount"),
+        (&pursued, &ana, concluded(seizure(1e300)), "outcome_amount"),
         (&pursued, &ana, concluded(Outcome::Arrest { people: 0 }), "outcome_amount"),
         (&pursued, &ana, concluded(Outcome::FalseMatch { until_ms: 9 }), "false_match_until"),
         (&pursued, &ana, concluded(Outcome::Referred { to: "x".repeat(1_001) }), "lead_text"),
