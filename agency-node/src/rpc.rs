@@ -21,7 +21,7 @@ use sallyport_proto::{
 use sallyport_trust::{
     error::Refusal,
     guard::{Act, Trail},
-    identity::{SpiffeId, peer},
+    identity::{SpiffeId, peer, peer_identity},
     policy::{Action, Attributes, Context, Request as PolicyRequest, attribute, kind},
     question::SignedQuestion,
 };
@@ -300,15 +300,15 @@ impl Desk for DeskService {
     }
 
     async fn arm_watch(&self, request: Request<ArmWatchRequest>) -> Result<Response<Watch>, Status> {
-        let peer = peer(&request)?;
-        let watch = watches::arm(&self.0, peer, request.into_inner().try_into()?).await?;
+        let peer = peer_identity(&request)?;
+        let watch = watches::arm(&self.0, &peer, request.into_inner().try_into()?).await?;
         Ok(Response::new(watches::told(watch, self.0.clock.now_ms())))
     }
 
     async fn renew_watch(&self, request: Request<RenewWatchRequest>) -> Result<Response<Watch>, Status> {
-        let peer = peer(&request)?;
+        let peer = peer_identity(&request)?;
         let RenewWatchRequest { name, until_ms, reason } = request.into_inner();
-        let watch = watches::renew(&self.0, peer, &name, until_ms, reason).await?;
+        let watch = watches::renew(&self.0, &peer, &name, until_ms, reason).await?;
         Ok(Response::new(watches::told(watch, self.0.clock.now_ms())))
     }
 

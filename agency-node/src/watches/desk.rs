@@ -5,14 +5,14 @@ use std::sync::Arc;
 use sallyport_trust::{
     error::Refusal,
     guard::{Act, Trail},
-    identity::SpiffeId,
+    identity::{PeerIdentity, SpiffeId},
     policy::{Action, Context, Request},
     question::Asker,
 };
 
 use super::{
     run,
-    watch::{Standing, Watch},
+    watch::{Behalf, Standing, Watch},
 };
 use crate::{
     ask,
@@ -31,11 +31,11 @@ pub(crate) struct Wanted {
 
 /// identify person → open audit entry → may they ask it → authorise → find its playbook → keep, durably → complete
 /// audit → show
-pub(crate) async fn arm(node: &Arc<Node>, peer: SpiffeId, wanted: Wanted) -> Result<Watch, Refusal> {
+pub(crate) async fn arm(node: &Arc<Node>, shown: &PeerIdentity, wanted: Wanted) -> Result<Watch, Refusal> {
+    let peer = shown.id().clone();
     let person = node.person(&peer)?;
     let now_ms = node.clock.now_ms();
-    let by = (peer.to_string(), name_of(&peer));
-    let watch = Watch::arm(&wanted.name, wanted.what, (&by.0, &by.1), wanted.until_ms, &wanted.reason, now_ms)?;
+    let watch = Watch::arm(&wanted.name, wanted.what, &behalf(shown), wanted.until_ms, &wanted.reason, now_ms)?;
     let (purpose, case_number) = watch.what.context(now_ms);
     let act = Act::by(&peer, Action::Arm.as_str(), &format!("watch {}", watch.name));
     let mut trail = node.guard.begin(act.because(&purpose, &case_number, &watch.reason)).await?;
@@ -54,14 +54,18 @@ pub(crate) async fn arm(node: &Arc<Node>, peer: SpiffeId, wanted: Wanted) -> Res
 /// As [`change`], for who may ask it: it stands for longer, on behalf of this person.
 pub(crate) async fn renew(
     node: &Arc<Node>,
-    peer: SpiffeId,
+    shown: &PeerIdentity,
     name: &str,
     until_ms: i64,
     reason: String,
 ) -> Result<Watch, Refusal> {
-    let (by, now_ms) = ((peer.to_string(), name_of(&peer)), node.clock.now_ms());
-    let renewed = move |watch: &mut Watch| watch.renew((&by.0, &by.1), until_ms, &reason, now_ms);
-    change(node, peer, name, Change::Renewed, renewed).await
+    let (by, now_ms) = (behalf(shown), node.clock.now_ms());
+    let renewed = move |watch: &mut Watch| watch.renew(&by, until_ms, &reason, now_ms);
+    change(node, shown.id().clone(), name, Change::Renewed, renewed).await
+}
+
+fn behalf(shown: &PeerIdentity) -> Behalf {
+    Behalf { person: shown.id().to_string(), name: name_of(shown.id()), shown: shown.shown() }
 }
 
 /// As [`change`]: it ends for good.

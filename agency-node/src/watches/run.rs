@@ -227,6 +227,12 @@ impl Ended {
 pub(super) async fn standing(node: &Arc<Node>, peer: &SpiffeId, watch: &Watch) -> Result<Asked, Refusal> {
     // A pattern is obtained from its owner for somebody who must still be there.
     node.person(peer)?;
+    if node.identity.is_revoked(&watch.shown) {
+        return Err(Refusal::denied(
+            "certificate_revoked",
+            "The certificate that this watch was armed or renewed with was revoked; somebody must stand for it anew.",
+        ));
+    }
     let why = format!("watch {}: {}", watch.name, watch.reason);
     let asked = match &watch.what {
         Standing::Question(text) => {

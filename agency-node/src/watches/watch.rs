@@ -21,6 +21,9 @@ pub(crate) struct Watch {
     pub(crate) what: Standing,
     /// SPIFFE ID of the person on whose behalf it asks.
     pub(crate) person: String,
+    /// The certificates that they showed when they armed it or renewed it last.
+    #[serde(default)]
+    pub(crate) shown: Vec<String>,
     pub(crate) until_ms: i64,
     /// Why it was armed or last renewed.
     pub(crate) reason: String,
@@ -40,6 +43,16 @@ pub(crate) struct Watch {
     pub(crate) leads: u64,
     pub(crate) not_own: u32,
     pub(crate) history: Vec<Event>,
+}
+
+/// On whose behalf a watch asks, and how they proved who they are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Behalf {
+    /// SPIFFE ID.
+    pub(crate) person: String,
+    /// As the agency's people call them.
+    pub(crate) name: String,
+    pub(crate) shown: Vec<String>,
 }
 
 /// What stands.
@@ -121,7 +134,7 @@ impl Watch {
     pub(crate) fn arm(
         name: &str,
         what: Standing,
-        (person, by): (&str, &str),
+        behalf: &Behalf,
         until_ms: i64,
         reason: &str,
         now_ms: i64,
@@ -137,6 +150,7 @@ impl Watch {
             name: name.to_owned(),
             what,
             person: String::new(),
+            shown: Vec::new(),
             until_ms: 0,
             reason: String::new(),
             stopped: false,
@@ -150,7 +164,7 @@ impl Watch {
             not_own: 0,
             history: Vec::new(),
         };
-        watch.stand((person, by), until_ms, reason, now_ms, "armed")?;
+        watch.stand(behalf, until_ms, reason, now_ms, "armed")?;
         Ok(watch)
     }
 
@@ -158,26 +172,20 @@ impl Watch {
     ///
     /// # Errors
     /// `watch_disarmed`, `watch_until`, `watch_reason`.
-    pub(crate) fn renew(&mut self, who: (&str, &str), until_ms: i64, reason: &str, now_ms: i64) -> Result<(), Refusal> {
+    pub(crate) fn renew(&mut self, who: &Behalf, until_ms: i64, reason: &str, now_ms: i64) -> Result<(), Refusal> {
         if self.disarmed {
             return Err(Refusal::new(Kind::Conflict, "watch_disarmed", "The watch was ended; arm it anew."));
         }
         self.stand(who, until_ms, reason, now_ms, "renewed")
     }
 
-    fn stand(
-        &mut self,
-        (person, by): (&str, &str),
-        until_ms: i64,
-        reason: &str,
-        now_ms: i64,
-        what: &str,
-    ) -> Result<(), Refusal> {
+    fn stand(&mut self, behalf: &Behalf, until_ms: i64, reason: &str, now_ms: i64, what: &str) -> Result<(), Refusal> {
         if until_ms <= now_ms || until_ms > now_ms.saturating_add(STANDS_MS_MAX) {
             return Err(Refusal::bad_input("watch_until", "A watch stands for 90 days at most, then it is renewed."));
         }
-        self.note(by, what, reason, now_ms)?;
-        (self.person, self.until_ms, self.reason) = (person.to_owned(), until_ms, reason.to_owned());
+        self.note(&behalf.name, what, reason, now_ms)?;
+        (self.until_ms, self.reason) = (until_ms, reason.to_owned());
+        (self.person, self.shown) = (behalf.person.clone(), behalf.shown.clone());
         self.stopped = false;
         Ok(())
     }
@@ -234,7 +242,10 @@ mod tests {
     use super::*;
 
     const DAY_MS: i64 = 86_400_000;
-    const WHO: (&str, &str) = ("spiffe://f/agency/cbp/user/okafor", "okafor");
+    fn who(name: &str) -> Behalf {
+        let shown = vec![format!("of {name}")];
+        Behalf { person: format!("spiffe://f/agency/cbp/user/{name}"), name: name.to_owned(), shown }
+    }
 
     fn pattern() -> Standing {
         let [name, purpose, case_number] = ["cbp.off-corridor@2", "customs-enforcement", "CBP-1"].map(str::to_owned);
@@ -242,7 +253,7 @@ mod tests {
     }
 
     fn armed() -> Watch {
-        Watch::arm("off-corridor", pattern(), WHO, DAY_MS, "trucks under bond", 0).unwrap()
+        Watch::arm("off-corridor", pattern(), &who("okafor"), DAY_MS, "trucks under bond", 0).unwrap()
     }
 
     fn reason<T: std::fmt::Debug>(result: Result<T, Refusal>) -> String {
@@ -253,8 +264,9 @@ mod tests {
     fn a_watch_stands_until_its_moment_and_is_renewed_by_whoever_takes_it_over() {
         let mut watch = armed();
         assert_eq!((watch.state(DAY_MS - 1), watch.state(DAY_MS)), ("armed", "expired"));
-        watch.renew(("spiffe://f/agency/cbp/user/reyes", "reyes"), 3 * DAY_MS, "goes on", 2 * DAY_MS).unwrap();
+        watch.renew(&who("reyes"), 3 * DAY_MS, "goes on", 2 * DAY_MS).unwrap();
         assert_eq!((watch.state(2 * DAY_MS), watch.person.as_str()), ("armed", "spiffe://f/agency/cbp/user/reyes"));
+        assert_eq!(watch.shown, ["of reyes"]);
         let told: Vec<_> = watch.history.iter().map(|event| (event.by.as_str(), event.what.as_str())).collect();
         assert_eq!(told, [("okafor", "armed"), ("reyes", "renewed")]);
     }
@@ -265,16 +277,17 @@ mod tests {
         watch.stop("person_unknown", 1);
         watch.stop("person_unknown", 2);
         assert_eq!((watch.state(3), watch.history.len()), ("stopped", 2));
-        watch.renew(WHO, DAY_MS, "again", 3).unwrap();
+        watch.renew(&who("okafor"), DAY_MS, "again", 3).unwrap();
         assert_eq!(watch.state(4), "armed");
         watch.disarm("okafor", "case closed", 5).unwrap();
         assert_eq!(watch.state(6), "disarmed");
-        assert_eq!(reason(watch.renew(WHO, DAY_MS, "again", 7)), "watch_disarmed");
+        assert_eq!(reason(watch.renew(&who("okafor"), DAY_MS, "again", 7)), "watch_disarmed");
     }
 
     #[test]
     fn what_makes_no_watch_is_refused_by_name() {
-        let arm = |name: &str, what, until_ms, why: &str| reason(Watch::arm(name, what, WHO, until_ms, why, 0));
+        let arm =
+            |name: &str, what, until_ms, why: &str| reason(Watch::arm(name, what, &who("okafor"), until_ms, why, 0));
         assert_eq!(arm("Off Corridor", pattern(), DAY_MS, "x"), "watch_name");
         assert_eq!(arm("", pattern(), DAY_MS, "x"), "watch_name");
         assert_eq!(arm("a", pattern(), 0, "x"), "watch_until");

@@ -300,4 +300,19 @@ fn who_is_away_or_slow_holds_up_no_other_watch_and_what_is_left_out_is_told() {
     assert_eq!(setting.named("slow")["asked"], 1);
     setting.federation.signal("hsi", "CONT");
     wait_until("the slow one ends", || setting.named("slow")["asked"].as_u64() > Some(1));
+
+    // Nobody's key that is in other hands goes on asking.
+    setting.federation.kill("cbp");
+    setting.federation.configure("cbp", |text| {
+        text.replacen("[tls]\n", "[tls]\nrevocations = \"certs/authority.crl\"\n", 1)
+            + "\n[certificates]\ncheck_every_s = 1\n"
+    });
+    setting.federation.run("cbp");
+    let revoked =
+        setting.federation.output(&["certs", "revoke", "agency-cbp-user-cbp-analyst", "--reason", "key-compromise"]);
+    assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
+    wait_until("the list is read", || setting.federation.log("cbp").contains("revocation lists read"));
+    setting.leaves_corridor("T-3");
+    wait_until("it stops", || setting.standing()["state"] == "stopped");
+    assert_eq!(setting.standing()["ended"], "certificate_revoked");
 }

@@ -40,8 +40,16 @@ type Accepted = TlsConnection<TlsStream<TcpStream>>;
 /// # Errors
 /// `peer_unknown` if the request did not come over one of our own connections.
 pub fn peer<T>(request: &tonic::Request<T>) -> Result<SpiffeId, Refusal> {
+    peer_identity(request).map(|peer| peer.id().clone())
+}
+
+/// The peer that sent a request, with the certificates that it showed.
+///
+/// # Errors
+/// As [`peer`].
+pub fn peer_identity<T>(request: &tonic::Request<T>) -> Result<PeerIdentity, Refusal> {
     match request.extensions().get::<PeerIdentity>() {
-        Some(peer) => Ok(peer.id().clone()),
+        Some(peer) => Ok(peer.clone()),
         None => Err(Refusal::new(
             Kind::Unauthenticated,
             "peer_unknown",

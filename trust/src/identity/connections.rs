@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use rustls::pki_types::CertificateDer;
 
@@ -51,6 +52,12 @@ impl PeerIdentity {
     /// The serial number of the certificate that the peer showed, big-endian.
     pub fn serial(&self) -> &[u8] {
         &self.0.leaf.serial
+    }
+
+    /// The certificates that the peer showed, its own first, as base64 of DER: for [`super::Identity::is_revoked`],
+    /// later.
+    pub fn shown(&self) -> Vec<String> {
+        self.0.chain.iter().map(|certificate| STANDARD.encode(certificate)).collect()
     }
 
     pub(super) fn chain(&self) -> &[CertificateDer<'static>] {

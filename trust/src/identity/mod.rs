@@ -34,13 +34,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::error::{Kind, Refusal};
 
-pub use acceptor::{Incoming, listen, peer};
+pub use acceptor::{Incoming, listen, peer, peer_identity};
 pub use anchors::Anchors;
 pub use connection::TlsConnection;
 pub use connections::{Closed, Connections, PeerIdentity};
@@ -53,6 +55,7 @@ pub use spiffe::{Role, SpiffeId, SpiffeIdError};
 pub use statement::{Signature, SigningPurpose};
 pub use tls_files::TlsFiles;
 
+use authorities::{Leaf, Purpose};
 use credentials::Credentials;
 use reviewer::Reviewer;
 use tls::Live;
@@ -270,6 +273,19 @@ impl Identity {
                 self.expires().format("%Y-%m-%d %H:%M UTC")
             )
         })
+    }
+
+    /// Whether what a peer [showed](PeerIdentity::shown) when it was let in has been revoked since. A certificate that
+    /// has expired in the meantime is looked at as of its end: its party has another one by now.
+    pub fn is_revoked(&self, shown: &[String]) -> bool {
+        let chain: Vec<CertificateDer<'_>> =
+            shown.iter().filter_map(|text| STANDARD.decode(text).ok()).map(CertificateDer::from).collect();
+        let Some((leaf, intermediates)) = chain.split_first() else { return false };
+        let ends_s = Leaf::read(leaf).map_or(i64::MAX, |leaf| leaf.not_after_s);
+        let at_s = ends_s.min(self.clock.now_ms() / 1_000);
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(at_s.try_into().unwrap_or_default()));
+        let judged = self.live.load().verify(leaf, intermediates, Purpose::Client, at);
+        judged.err() == Some(Reason::CertificateRevoked)
     }
 
     /// Who reviews connections by what is in force.
