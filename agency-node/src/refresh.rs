@@ -42,10 +42,13 @@ struct Following {
 
 /// Follows live data sets for as long as the node runs.
 pub(crate) async fn follow(node: &Arc<Node>) {
-    if !node.holdings.datasets().iter().any(|dataset| dataset.live) {
+    // What came while the node was down was read at its start: nobody was told of it.
+    let live = node.holdings.datasets().iter().filter(|dataset| dataset.live);
+    let untold: BTreeSet<String> = live.map(|dataset| dataset.name.clone()).collect();
+    if untold.is_empty() {
         return;
     }
-    let mut following = Following::default();
+    let mut following = Following { untold, ..Following::default() };
     let mut looks = tokio::time::interval(EVERY);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -22,7 +22,12 @@ column = "truck"
 type = "device"
 "#;
 
+/// The carrier answers each person twice a day, and what a watch asks again within a day counts once.
 const TRACKS: &str = r#"
+[[budget]]
+of = "person"
+questions = 2
+period = "1d"
 [[dataset]]
 name = "acme.track_events"
 files = ["events.csv"]
