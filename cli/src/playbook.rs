@@ -62,6 +62,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         print(&playbooks, &problems);
     }
+    if problems.is_empty() && playbooks.is_empty() {
+        let what = format!("{} holds no playbook (*.toml), so no watch can be armed", directory.display());
+        return Err(Failure::check("no_playbooks", what));
+    }
     if problems.is_empty() {
         return Ok(());
     }
@@ -106,7 +110,7 @@ fn print(playbooks: &[&Playbook], problems: &[Problem]) {
         );
         println!("{}", terminal::line(&told));
     }
-    if problems.is_empty() {
+    if problems.is_empty() && !playbooks.is_empty() {
         let plural = if playbooks.len() == 1 { "" } else { "s" };
         println!("{} playbook{plural}, nothing is missing.", playbooks.len());
     }

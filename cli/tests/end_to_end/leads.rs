@@ -312,4 +312,6 @@ fn a_playbook_is_checked_from_its_files() {
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains("Nobody of the node's people has the role `commander`") && told.contains("[role_unfilled]"));
     refused(&check(&folder.path().join("none"), &[]), 2, "playbooks_unreadable");
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    refused(&check(&folder.path().join("empty"), &[]), 5, "no_playbooks");
 }
