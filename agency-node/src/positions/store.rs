@@ -164,9 +164,9 @@ impl Store {
     /// was taken before is not kept again.
     ///
     /// # Errors
-    /// `sequence_gap`, `too_many_streams`, `stream_name`, `position_out_of_range` or `batch_too_large` when the
-    /// batch cannot be taken as it is, `positions_full` or `positions_unwritable` when the store cannot take
-    /// any. Nothing is promised then.
+    /// `sequence_gap`, `stream_name`, `position_out_of_range` or `batch_too_large` when the batch cannot be taken
+    /// as it is, `positions_full` or `positions_unwritable` when the store cannot take any. Nothing is promised
+    /// then.
     pub async fn append(
         &self,
         feed: &str,

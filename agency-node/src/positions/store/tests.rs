@@ -62,6 +62,25 @@ async fn a_batch_sent_twice_at_once_is_kept_once() {
 }
 
 #[tokio::test]
+async fn a_feed_takes_one_file_after_the_other_without_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    append(&store, "first", 1).await.unwrap();
+    let files: Vec<String> = (0..10_000).map(|number| number.to_string()).collect();
+    for outcome in futures::future::join_all(files.iter().map(|file| append(&store, file, 1))).await {
+        outcome.unwrap();
+    }
+    assert_eq!((store.acknowledged("gps", "first"), store.acknowledged("gps", &files[9_999])), (None, Some(1)));
+    drop(store);
+    let store = open(directory.path());
+    append(&store, &files[0], 2).await.unwrap();
+    // What was forgotten begins again, and is kept again.
+    append(&store, "first", 1).await.unwrap();
+    store.settle().await.unwrap();
+    assert_eq!(settled(&store), 3 * 10_003);
+}
+
+#[tokio::test]
 async fn a_store_is_opened_once() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
