@@ -2,6 +2,7 @@
 //! break has the same batches under the same numbers.
 
 use std::{
+    borrow::Cow,
     io::BufRead,
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     thread,
@@ -22,7 +23,7 @@ pub(super) enum Item {
     /// Positions to send.
     Batch(Batch),
     /// A record that cannot be sent.
-    Refused { number: u64, reason: Reason, why: &'static str },
+    Refused { number: u64, reason: Reason, why: Cow<'static, str> },
     /// A record that rightly holds no position.
     Other,
     /// The rest cannot be read.

@@ -1,6 +1,6 @@
 //! What became of the points, in total and by reason.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{borrow::Cow, collections::BTreeMap, time::Instant};
 
 use indicatif::{HumanCount, ProgressBar};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub(super) struct Summary {
 struct Refused {
     count: u64,
     records: Vec<u64>,
-    why: Option<&'static str>,
+    why: Option<Cow<'static, str>>,
 }
 
 impl Summary {
@@ -60,10 +60,10 @@ impl Summary {
     }
 
     /// A record that was refused here or by the node.
-    pub(super) fn refuse(&mut self, reason: &str, record: u64, why: Option<&'static str>) {
+    pub(super) fn refuse(&mut self, reason: &str, record: u64, why: Option<Cow<'static, str>>) {
         let refused = self.refused.entry(terminal::line(reason)).or_default();
         refused.count += 1;
-        refused.why = refused.why.or(why);
+        refused.why = refused.why.take().or(why);
         if refused.records.len() < EXAMPLES_MAX {
             refused.records.push(record);
         }
@@ -129,7 +129,7 @@ impl Summary {
         for (reason, refused) in &self.refused {
             let records: Vec<String> = refused.records.iter().map(u64::to_string).collect();
             let more = if refused.count > records.len() as u64 { ", …" } else { "" };
-            let why = refused.why.map(|why| format!(" ({why})")).unwrap_or_default();
+            let why = refused.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
             println!(
                 "  {reason:15} {:>9}  record {}{more}{why}",
                 HumanCount(refused.count).to_string(),

@@ -26,6 +26,7 @@ mod owntracks;
 mod project44;
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     io::{self, BufRead},
 };
@@ -103,19 +104,19 @@ pub enum Reading {
         /// [`Reason::Unreadable`] or [`Reason::LineTooLong`].
         reason: Reason,
         /// What is wrong, in a few words for a person.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// A record that rightly holds no position, such as a device's farewell or a polygon.
     Other,
 }
 
 impl Reading {
-    fn unreadable(why: &'static str) -> Self {
-        Self::Refused { reason: Reason::Unreadable, why }
+    fn unreadable(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::Refused { reason: Reason::Unreadable, why: why.into() }
     }
 
     fn too_long() -> Self {
-        Self::Refused { reason: Reason::LineTooLong, why: "longer than the limit; skipped unread" }
+        Self::Refused { reason: Reason::LineTooLong, why: "longer than the limit; skipped unread".into() }
     }
 
     fn of(read: Result<Position, &'static str>) -> Self {
@@ -133,6 +134,11 @@ pub enum ReadError {
         /// What is missing, with its usual spellings.
         missing: &'static str,
     },
+    /// The header of a CSV file names one column twice; which of them is meant is not known.
+    Repeated {
+        /// Its name.
+        column: String,
+    },
 }
 
 impl From<io::Error> for ReadError {
@@ -146,6 +152,9 @@ impl std::fmt::Display for ReadError {
         match self {
             Self::Input(error) => write!(f, "the input cannot be read ({error})"),
             Self::Header { missing } => write!(f, "the first line names no column for {missing}"),
+            Self::Repeated { column } => {
+                write!(f, "the first line names the column `{column}` twice; leave the one that is meant")
+            }
         }
     }
 }

@@ -75,10 +75,42 @@ fn bad_lines_of_csv_are_refused_one_by_one() {
                 \"T1,1660169569000,27.5,-99.5\n\
                 T1,1660169569000,27.5,-99.5,more,than,the,header\n";
     let records = read(Format::Csv, text);
-    let unreadable: Vec<_> = [3, 4, 5, 6, 7, 8].map(|line| (line, Reason::Unreadable)).into();
+    let unreadable: Vec<_> = [3, 4, 5, 6, 7, 8, 9].map(|line| (line, Reason::Unreadable)).into();
     assert_eq!(refused(&records), unreadable);
     assert_eq!((records.first().unwrap().number, records.last().unwrap().number), (2, 9));
-    assert_eq!(good(&records), 2);
+    assert_eq!(good(&records), 1);
+}
+
+#[test]
+fn a_line_with_more_cells_than_the_header_is_refused_as_its_columns_are_not_certain() {
+    // The point at 40.5 north and 100.25 west, with decimal commas.
+    let text = "device,time,lat,lon,speed\nT1,1660169569,40,5,-100,25\nT1,1660169569,27.5,-99.5,\n";
+    let records = read(Format::Csv, text);
+    let why = "6 cells, but the header has 5".into();
+    assert_eq!(records[0].reading, Reading::Refused { reason: Reason::Unreadable, why });
+    assert_eq!(records[1], found(3, position("T1", AT, 27.5, -99.5)));
+    let wide =
+        |cells: usize| format!("time,lat,lon{}\n1660169569,27.5,-99.5{}\n", ",w".repeat(997), ",w".repeat(cells));
+    assert_eq!(good(&read_as(Format::Csv, &wide(997), Some("T1"))), 1);
+    assert_eq!(refused(&read_as(Format::Csv, &wide(998), Some("T1"))).len(), 1);
+}
+
+#[test]
+fn a_table_with_two_columns_of_one_name_is_not_begun() {
+    for (header, expected) in [
+        ("device,time,latitude,longitude,latitude", Some("latitude")),
+        ("device,time,lat,lon, Device ", Some("Device")),
+        ("device,time,lat,lon,note,note", None),
+        ("device,name,time,lat,latitude,lon,speed_kmh,speed_mph", None),
+    ] {
+        let mut reader = Reader::new(Cursor::new(header), Format::Csv, None).unwrap();
+        let column = match reader.next() {
+            None => None,
+            Some(Err(ReadError::Repeated { column })) => Some(column),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(column.as_deref(), expected, "{header}");
+    }
 }
 
 #[test]
