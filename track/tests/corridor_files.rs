@@ -47,6 +47,11 @@ fn reason(text: &str) -> &'static str {
 }
 
 #[test]
+fn a_byte_order_mark_says_nothing() {
+    assert_eq!(Corridor::parse(&format!("\u{feff}{OWN}")).unwrap().id, Corridor::parse(OWN).unwrap().id);
+}
+
+#[test]
 fn the_own_corridor_is_read_and_has_nothing_to_look_at() {
     let corridor = Corridor::parse(OWN).unwrap();
     assert_eq!(corridor.findings(), []);

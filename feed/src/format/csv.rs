@@ -5,7 +5,6 @@ use std::io::BufRead;
 
 use super::{
     ReadError, Reading, Record,
-    detect::without_mark,
     fields::{Draft, Field},
 };
 use crate::lines::{LINE_BYTES_MAX, Line, Lines};
@@ -43,7 +42,7 @@ impl<R: BufRead> Table<R> {
             let reading = match (line, &mut self.columns) {
                 (Line::Whole(line), _) if line.trim_ascii().is_empty() => continue,
                 (Line::Whole(line), None) => {
-                    self.columns = Some(Columns::of_header(without_mark(line))?);
+                    self.columns = Some(Columns::of_header(line)?);
                     continue;
                 }
                 (Line::TooLong, None) => {

@@ -1,9 +1,7 @@
 //! Which format a file is in: by its first bytes, then by its name.
 
 use super::Format;
-
-/// The byte order mark of UTF-8, which some programs write.
-const MARK: &[u8] = b"\xef\xbb\xbf";
+use crate::lines::without_mark;
 
 pub(super) fn detect(name: &str, first: &[u8]) -> Format {
     let named = |ending: &str| name.len() > ending.len() && name.to_ascii_lowercase().ends_with(ending);
@@ -35,8 +33,4 @@ pub(super) fn one_a_line(first: &[u8]) -> bool {
     let text = without_mark(first).trim_ascii_start();
     let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii();
     !(line.first() == Some(&b'[') || line == b"{")
-}
-
-pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(MARK).unwrap_or(bytes)
 }

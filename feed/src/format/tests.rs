@@ -295,6 +295,28 @@ fn formats_are_told_apart_by_content_before_name() {
 }
 
 #[test]
+fn a_byte_order_mark_costs_no_record_in_any_format() {
+    let json = r#"{"_type":"location","tid":"T1","device":"T1","tst":1660169569,"lat":27.5,"lon":-99.5}"#;
+    let update = r#"{"latitude":27.5,"longitude":-99.5,"utcTimestamp":"2022-08-10T22:12:49"}"#;
+    let feature =
+        r#"{"type":"Feature","geometry":{"type":"Point","coordinates":[-99.5,27.5]},"properties":{"at":1660169569}}"#;
+    let track = r#"<gpx><trk><trkpt lat="27.5" lon="-99.5"><time>2022-08-10T22:12:49Z</time></trkpt></trk></gpx>"#;
+    for (format, text) in [
+        (Format::Csv, "time,lat,lon\n1660169569,27.5,-99.5"),
+        (Format::JsonLines, json),
+        (Format::OwnTracks, json),
+        (Format::Project44, update),
+        (Format::GeoJson, feature),
+        (Format::Gpx, track),
+    ] {
+        let marked = format!("\u{feff}{text}\n");
+        let records = read_as(format, &marked, Some("T1"));
+        assert_eq!((good(&records), records.len()), (1, 1), "{format:?} {records:?}");
+        assert_eq!(Format::detect("-", marked.as_bytes()), Format::detect("-", text.as_bytes()));
+    }
+}
+
+#[test]
 fn ten_megabytes_between_good_records_are_skipped_in_every_format() {
     let json =
         |device: &str| format!(r#"{{"_type":"location","tid":"{device}","tst":1660169569,"lat":27.5,"lon":-99.5}}"#);
