@@ -109,6 +109,7 @@ fn what_is_unclear_is_refused_with_its_reason() {
         ("line_too_short", line(json!([[-99.5, 27.5], [-99.5, 27.5]]))),
         ("line_too_short", of(&[shaped(route(), "MultiLineString", json!([]))])),
         ("points_too_far_apart", line(json!([[-99.5, 27.5], [-90.0, 27.5]]))),
+        ("points_too_far_apart", line(json!([[0.0, 10.0], [180.0, -10.0]]))),
         ("crosses_antimeridian", line(json!([[179.5, 50.0], [-179.5, 50.0]]))),
         ("coordinates_swapped", line(json!([[27.5, -99.5], [29.4, -98.5]]))),
         ("coordinate_out_of_range", line(json!([[-199.5, 27.5], [-198.5, 29.4]]))),
