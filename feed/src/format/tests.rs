@@ -213,6 +213,26 @@ fn gpx_gives_its_track_points() {
 }
 
 #[test]
+fn what_stands_deeper_in_gpx_is_no_name_and_no_time() {
+    let text = r#"<gpx><extensions><name>file</name></extensions><trk><name>T1</name>
+        <extensions><owner><name>Somebody</name></owner><line/><name>colour</name></extensions>
+        <trkseg><trkpt lat="27.5" lon="-99.5"><ele/><time>2022-08-10T22:12:49Z</time><speed>10</speed>
+        <extensions><x:sensor><x:time>2001-01-01T00:00:00Z</x:time><x:name>thermometer</x:name></x:sensor>
+        <x:speed>99</x:speed><x:course>90</x:course></extensions></trkpt>
+        <trkpt lat="27.5" lon="-99.5"><extensions><time>2001-01-01T00:00:00Z</time></extensions></trkpt>
+        <extensions><name>segment</name></extensions>
+        <trkpt lat="27.5" lon="-99.5"><ele><time>2022-08-10T22:12:49Z</time></trkpt>
+        <trkpt lat="27.5" lon="-99.5"><time>2022-08-10T22:12:49Z</time></trkpt></trkseg></trk></gpx>"#;
+    let plain = position("T1", AT, 27.5, -99.5);
+    let first = Position { speed_mps: Some(10.0), heading_deg: Some(90.0), ..plain.clone() };
+    let records = read(Format::Gpx, text);
+    assert_eq!((records[0].clone(), records[3].clone()), (found(1, first), found(4, plain)));
+    // Neither has a time of its own; the second of them has an element that is not ended.
+    let why = |record: &Record| matches!(&record.reading, Reading::Refused { why, .. } if why == "no time");
+    assert!(why(&records[1]) && why(&records[2]), "{records:?}");
+}
+
+#[test]
 fn bad_track_points_are_refused_one_by_one() {
     let good_point = r#"<trkpt lat="27.5" lon="-99.5"><time>2022-08-10T22:12:49Z</time></trkpt>"#;
     let text = [
