@@ -294,6 +294,8 @@ fn project44_updates_are_read_and_bare_events_passed() {
     assert_eq!(records[3].reading, Reading::Other);
     assert_eq!(refused(&records), [(3, Reason::Unreadable), (5, Reason::Unreadable)]);
     assert_eq!(Format::detect("-", text.as_bytes()), Format::Project44);
+    let nameless = update(vehicle, place).replace(&format!("[{vehicle}]"), "null");
+    assert_eq!(read_as(Format::Project44, &nameless, Some("T1")), [found(1, position("T1", AT, 27.5, -99.5))]);
 }
 
 #[test]
