@@ -21,7 +21,7 @@ use sallyport_trust::{
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::positions::Quarantined;
+use crate::positions::{Quarantined, Reached};
 use world::{FEED, NOW_MS, Sender, World, at, batch, kept};
 
 #[tokio::test]
@@ -250,7 +250,7 @@ impl Keep for Slow {
         Ok(())
     }
 
-    fn acknowledged(&self, _feed: &str, _stream: &str) -> Option<u64> {
+    fn reached(&self, _feed: &str, _stream: &str) -> Option<Reached> {
         None
     }
 

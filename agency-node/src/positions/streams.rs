@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::{
-    batch::{Group, StoredStream},
+    batch::{Group, Reached, StoredStream},
     error::StoreError,
 };
 
@@ -21,7 +21,7 @@ pub(super) type StreamName = (String, String);
 
 #[derive(Debug, Clone, Copy)]
 struct Progress {
-    sequence: u64,
+    reached: Reached,
     received_ms: i64,
     /// Moves of all streams before its last one: the smallest was idle longest, whatever the clock said.
     moved: u64,
@@ -47,16 +47,23 @@ impl Streams {
     /// Takes in what a frame says.
     pub(super) fn read(&mut self, group: &Group) {
         for stream in &group.streams {
-            self.advance((stream.feed.clone(), stream.stream.clone()), stream.sequence, stream.received_ms);
+            let reached = Reached { sequence: stream.sequence, points: stream.points };
+            self.put((stream.feed.clone(), stream.stream.clone()), reached, stream.received_ms);
         }
         for batch in &group.batches {
-            self.advance((batch.feed.clone(), batch.stream.clone()), batch.sequence, batch.received_ms);
+            let name = (batch.feed.clone(), batch.stream.clone());
+            self.advance(name, batch.sequence, batch.points(), batch.received_ms);
         }
     }
 
+    /// How far a stream has come.
+    pub(super) fn reached(&self, (feed, stream): &StreamName) -> Option<Reached> {
+        self.feeds.get(feed)?.get(stream).map(|progress| progress.reached)
+    }
+
     /// The last number of a stream.
-    pub(super) fn last(&self, (feed, stream): &StreamName) -> Option<u64> {
-        self.feeds.get(feed)?.get(stream).map(|progress| progress.sequence)
+    fn last(&self, name: &StreamName) -> Option<u64> {
+        self.reached(name).map(|reached| reached.sequence)
     }
 
     /// Whether a batch is the next of its stream.
@@ -71,12 +78,21 @@ impl Streams {
         Ok(if sequence < expected { Admission::Repeated } else { Admission::Next })
     }
 
-    /// Moves a stream on; a new one takes the place of the one that was idle longest, if there are too many.
-    pub(super) fn advance(&mut self, name: StreamName, sequence: u64, received_ms: i64) {
+    /// Moves a stream on by a batch; a new one takes the place of the one that was idle longest, if there are too
+    /// many.
+    pub(super) fn advance(&mut self, name: StreamName, sequence: u64, points: u64, received_ms: i64) {
+        let before = match self.reached(&name) {
+            Some(reached) => reached.points,
+            None => (sequence == 1).then_some(0),
+        };
+        self.put(name, Reached { sequence, points: before.map(|before| before.saturating_add(points)) }, received_ms);
+    }
+
+    fn put(&mut self, name: StreamName, reached: Reached, received_ms: i64) {
         if self.last(&name).is_none() {
             self.make_room(&name.0);
         }
-        let progress = Progress { sequence, received_ms, moved: self.moves };
+        let progress = Progress { reached, received_ms, moved: self.moves };
         self.moves += 1;
         self.feeds.entry(name.0).or_default().insert(name.1, progress);
     }
@@ -95,7 +111,8 @@ impl Streams {
         let stored = |(feed, stream, progress): (&str, &str, &Progress)| StoredStream {
             feed: feed.to_owned(),
             stream: stream.to_owned(),
-            sequence: progress.sequence,
+            sequence: progress.reached.sequence,
+            points: progress.reached.points,
             received_ms: progress.received_ms,
         };
         Group { streams: all.into_iter().map(stored).collect(), batches: Vec::new() }
@@ -143,7 +160,7 @@ mod tests {
         assert_eq!(streams.admit(&name("a"), 0), Err(StoreError::Gap { expected: 1, sequence: 0 }));
         assert_eq!(streams.admit(&name("a"), 2), Err(StoreError::Gap { expected: 1, sequence: 2 }));
         assert_eq!(streams.admit(&name("a"), 1), Ok(Admission::Next));
-        streams.advance(name("a"), 1, 0);
+        streams.advance(name("a"), 1, 5, 0);
         assert_eq!(streams.admit(&name("a"), 1), Ok(Admission::Repeated));
         assert_eq!(streams.admit(&name("a"), 2), Ok(Admission::Next));
         assert_eq!(streams.admit(&name("b"), 2), Err(StoreError::Gap { expected: 1, sequence: 2 }));
@@ -153,17 +170,17 @@ mod tests {
     fn one_stream_too_many_takes_the_place_of_the_one_that_was_idle_longest() {
         let mut streams = Streams::default();
         for number in 0..STREAMS_PER_FEED {
-            streams.advance(name(&number.to_string()), 1, 0);
+            streams.advance(name(&number.to_string()), 1, 5, 0);
         }
-        streams.advance(name("0"), 2, 0);
-        streams.advance(("other".to_owned(), "a".to_owned()), 1, 0);
+        streams.advance(name("0"), 2, 5, 0);
+        streams.advance(("other".to_owned(), "a".to_owned()), 1, 5, 0);
         assert_eq!(streams.last(&name("1")), Some(1));
         // What is read again knows as well which was idle longest.
         let mut again = Streams::default();
         again.read(&streams.to_group());
         for mut streams in [streams, again] {
             assert_eq!(streams.admit(&name("one more"), 1), Ok(Admission::Next));
-            streams.advance(name("one more"), 1, 0);
+            streams.advance(name("one more"), 1, 5, 0);
             assert_eq!(streams.last(&name("1")), None);
             assert_eq!(streams.to_group().streams.len(), STREAMS_PER_FEED + 1);
             for (kept, last) in [("0", 2), ("2", 1), ("one more", 1)] {
@@ -190,8 +207,8 @@ mod tests {
     #[test]
     fn what_was_silent_for_a_month_is_forgotten() {
         let mut streams = Streams::default();
-        streams.advance(name("a"), 1, 0);
-        streams.advance(name("b"), 1, 1);
+        streams.advance(name("a"), 1, 5, 0);
+        streams.advance(name("b"), 1, 5, 1);
         streams.forget_idle(MEMORY_MS);
         assert_eq!((streams.last(&name("a")), streams.last(&name("b"))), (None, Some(1)));
     }
@@ -199,9 +216,18 @@ mod tests {
     #[test]
     fn what_is_written_down_is_read_again() {
         let mut streams = Streams::default();
-        streams.advance(name("a"), 7, 3);
+        streams.advance(name("a"), 1, 5, 3);
+        streams.advance(name("a"), 2, 5, 3);
         let mut again = Streams::default();
         again.read(&streams.to_group());
-        assert_eq!(again.last(&name("a")), Some(7));
+        again.advance(name("a"), 3, 5, 3);
+        assert_eq!(again.reached(&name("a")), Some(Reached { sequence: 3, points: Some(15) }));
+        // Of one that is known from before points were counted, they are never known.
+        let mut group = streams.to_group();
+        group.streams[0].points = None;
+        let mut older = Streams::default();
+        older.read(&group);
+        older.advance(name("a"), 3, 5, 3);
+        assert_eq!(older.reached(&name("a")), Some(Reached { sequence: 3, points: None }));
     }
 }

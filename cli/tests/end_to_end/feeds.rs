@@ -174,6 +174,59 @@ fn a_file_is_sent_and_what_is_bad_in_it_is_told_by_line() {
     assert_eq!(ended, [Outcome::Answered, Outcome::Answered], "one entry for each sending that brought something");
 }
 
+#[test]
+fn a_named_stream_goes_on_where_its_input_has_grown_and_takes_no_other_for_it() {
+    let mut federation = start();
+    let second = |device: &str, second: i64| format!("{device},{},27.5,-99.5\n", now_s() - 1_000 + second);
+    let text = |device: &str, points: i64| {
+        let lines: Vec<String> = (0..points).map(|number| second(device, number)).collect();
+        format!("truck,time,lat,lon\n{}", lines.concat())
+    };
+    let (one, other) = (text("ACME-1", 250), text("ACME-2", 250));
+    fs::write(federation.path().join("one.csv"), &one).unwrap();
+    fs::write(federation.path().join("other.csv"), &other).unwrap();
+    let counts = |output: Output| {
+        let summary = told(&output);
+        (summary["accepted"].as_u64().unwrap(), summary["kept_before"].as_u64().unwrap())
+    };
+    let push = |file: &str, batch: &str| {
+        let named = ["feed", "push", file, "--as", "acme", "--stream", "truck", "--batch", batch, "--json"];
+        counts(federation.output(&named))
+    };
+    assert_eq!(push("one.csv", "100"), (250, 0));
+    assert_eq!(push("other.csv", "100"), (250, 0), "other content is another stream");
+    assert_eq!(push("other.csv", "100"), (0, 250));
+    // It has grown since, and is cut in another way.
+    let more: String = (250..300).map(|number| second("ACME-1", number)).collect();
+    fs::write(federation.path().join("one.csv"), format!("{one}{more}")).unwrap();
+    assert_eq!(push("one.csv", "70"), (50, 250));
+
+    // From the standard input, whose batches are cut by how they come.
+    let piped = |parts: &[&str]| {
+        let mut command = federation.command(&["feed", "push", "-", "--as", "acme", "--stream", "live", "--json"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        for part in parts {
+            let before = journal(&federation);
+            input.write_all(part.as_bytes()).unwrap();
+            wait_until_kept(&federation, before + 1);
+        }
+        drop(input);
+        counts(child.wait_with_output().unwrap())
+    };
+    let live = text("ACME-3", 5);
+    let (begin, end) = live.split_at(live.len() / 2);
+    let (begin, end) =
+        (format!("{begin}{}", end.split_inclusive('\n').next().unwrap()), end.split_once('\n').unwrap().1);
+    assert_eq!(piped(&[&begin, end]), (5, 0));
+    assert_eq!(piped(&[&format!("{live}{}", second("ACME-3", 6))]), (1, 5));
+
+    let output = federation.output(&["feed", "push", "one.csv", "--as", "acme", "--stream", &"x".repeat(48)]);
+    assert_eq!(reason(&output), "stream_name");
+    federation.stop("acme");
+    assert_kept_once(&federation, 250 + 250 + 50 + 6);
+}
+
 fn pushing(federation: &Federation, file: &str) -> Child {
     let mut command = federation.command(&["feed", "push", file, "--as", "acme", "--batch", "100", "--json"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
