@@ -138,6 +138,11 @@ impl Plausibility {
         self.follows(position)
     }
 
+    /// When a device was where it was last accepted, as far as is known.
+    pub fn newest_ms(&self, device: &str) -> Option<i64> {
+        self.heard(device).map(|heard| heard.at.at_ms)
+    }
+
     /// Rules 3 and 5 as far as they need the device's past.
     fn follows(&mut self, position: &Position) -> Result<(), Reason> {
         let fix = Fix::of(position);

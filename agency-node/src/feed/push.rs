@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 
-use super::{Feed, Feeds, Keep, PUSH, only_partner, streams::Claim, wire};
+use super::{Feed, Feeds, Judged, Keep, PUSH, only_partner, streams::Claim, wire};
 use crate::positions::Reached;
 
 /// How long a connection may take to say which feed it is about.
@@ -148,12 +148,13 @@ impl Connection<'_> {
             ));
         }
         let positions = positions.into_iter().map(wire::position).collect();
-        let (accepted, refused) = feed.judge(permit, positions, feeds.guard.clock().now_ms());
+        let Judged { accepted, refused, late } = feed.judge(permit, positions, feeds.guard.clock().now_ms());
         let told = Acknowledged {
             sequence,
             accepted: accepted.len() as u32,
             refused: refused.iter().map(wire::refused).collect(),
             repeated: false,
+            late,
         };
         feeds.keep.append(&self.open.feed, &self.open.stream, sequence, accepted, refused).await?;
         self.last = sequence;

@@ -95,6 +95,25 @@ async fn bad_points_are_refused_one_by_one_counted_and_shown_to_their_partner_al
 }
 
 #[tokio::test]
+async fn what_comes_after_newer_points_of_its_device_is_kept_and_told() {
+    let world = World::new();
+    let served = world.serve(world.store()).await;
+    let mut sender = world.open(&served, "s").await;
+    // A batch is sorted before it is measured, so its own order does not matter; two seconds are waited for.
+    for (sequence, seconds, late) in [(1, vec![60, 40, 50], 0), (2, vec![58, 59, 62], 0), (3, vec![59, 61, 57, 70], 2)]
+    {
+        let told = sender.send(sequence, seconds.iter().map(|second| at("T1", *second)).collect()).await.unwrap();
+        assert_eq!((told.accepted as usize, told.late), (seconds.len(), late), "batch {sequence}");
+    }
+    // Of another device nothing has come yet, and a repeated batch was told of before.
+    assert_eq!(sender.send(4, vec![at("ACME-1", 0)]).await.unwrap().late, 0);
+    assert_eq!(sender.send(3, vec![at("T1", 0)]).await.unwrap().late, 0);
+    sender.finish().await;
+    served.end().await;
+    assert_eq!(kept(&world).await.len(), 11);
+}
+
+#[tokio::test]
 async fn a_stream_goes_on_where_it_was_cut_off_with_nothing_lost_and_nothing_doubled() {
     let world = World::new();
     let served = world.serve(world.store()).await;

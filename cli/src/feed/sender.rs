@@ -188,7 +188,7 @@ impl Sender {
             let number = batch.numbers.get(refused.index as usize).ok_or_else(out_of_order)?;
             self.summary.refuse(&refused.reason, *number, None);
         }
-        self.summary.accept(told.accepted.into());
+        self.summary.accept(told.accepted.into(), told.late.into());
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ pub(super) struct Summary {
     started: Instant,
     bar: ProgressBar,
     accepted: u64,
+    late: u64,
     kept_before: u64,
     other: u64,
     breaks: u64,
@@ -35,6 +36,7 @@ impl Summary {
             started: Instant::now(),
             bar,
             accepted: 0,
+            late: 0,
             kept_before: 0,
             other: 0,
             breaks: 0,
@@ -42,9 +44,10 @@ impl Summary {
         }
     }
 
-    /// Points that the node keeps.
-    pub(super) fn accept(&mut self, count: u64) {
+    /// Points that the node keeps, and how many of them came late.
+    pub(super) fn accept(&mut self, count: u64, late: u64) {
         self.accepted += count;
+        self.late += late;
         self.show();
     }
 
@@ -118,6 +121,10 @@ impl Summary {
             HumanCount(self.rate())
         );
         for (count, what) in [
+            (
+                self.late,
+                "came after newer ones of their device; they are kept, but tracks may be measured without them",
+            ),
             (self.kept_before, "points were there already, from an earlier sending of the same batches"),
             (self.other, "records hold no position"),
             (self.breaks, "times the connection broke and was made again"),
@@ -146,6 +153,7 @@ impl Summary {
             "feed": feed,
             "stream": stream,
             "accepted": self.accepted,
+            "late": self.late,
             "refused": refused.collect::<serde_json::Map<_, _>>(),
             "kept_before": self.kept_before,
             "without_position": self.other,

@@ -114,6 +114,7 @@ fn what_comes_late_is_accepted_and_turns_nothing_back() {
     let mut feed = fresh();
     assert_eq!(feed.check(&at(600, 27.5, -99.5), NOW), Ok(()));
     assert_eq!(feed.check(&at(0, 27.4, -99.5), NOW), Ok(()));
+    assert_eq!((feed.newest_ms("T1"), feed.newest_ms("T2")), (Some(at(600, 0.0, 0.0).at_ms), None));
     assert_eq!(feed.check(&at(601, 27.5, -99.5), NOW), Ok(()));
     assert_eq!(feed.check(&at(601, 27.5, -99.5), NOW), Ok(()), "the same again is no jump");
 }
