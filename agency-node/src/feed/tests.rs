@@ -339,6 +339,7 @@ fn feeds_are_checked_before_the_node_starts() {
         (good.replace("A*", "A*B"), "names no device"),
         (format!("{good}clock_skew = \"2d\"\n"), "clock_skew"),
         (format!("{good}speed_kmh = 0\n"), "speed_kmh"),
+        (format!("{good}speed_kmh = 181\n"), "speed_kmh 1 to 180"),
         (format!("{good}{}", region.replace("50.0", "95.0")), "region"),
         (format!("{good}{}", region.replace("-125.0", "nan")), "region"),
         (format!("{good}retention = \"1d\"\n"), "unknown field"),
