@@ -78,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn measure(arguments: &Arguments, corridors: &Corridors) -> Result<Shown, Failure> {
     let mut shown = Shown::default();
     for record in open(&arguments.positions)? {
-        let record = record.map_err(|error| Failure::input("feed_unreadable", error.to_string()))?;
+        let record = record.map_err(|error| Failure::input(error.reason(), error.to_string()))?;
         match record.reading {
             Reading::Position(position) if arguments.device.as_ref().is_none_or(|only| *only == position.device) => {
                 shown.take(corridors, &position)?;
@@ -103,8 +103,7 @@ fn open(path: &Path) -> Result<Reader<BufReader<File>>, Failure> {
     file.by_ref().take(FIRST_BYTES).read_to_end(&mut first).map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
     let format = Format::detect(&path.display().to_string(), &first);
-    Reader::new(BufReader::new(file), format, None)
-        .map_err(|error| Failure::input("feed_unreadable", error.to_string()))
+    Reader::new(BufReader::new(file), format, None).map_err(|error| Failure::input(error.reason(), error.to_string()))
 }
 
 impl Shown {

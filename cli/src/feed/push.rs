@@ -90,7 +90,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let first = input.fill_buf().map_err(|error| unreadable(&arguments.file, &error))?;
     let format = arguments.format.unwrap_or_else(|| Format::detect(&arguments.file, first));
     let mut reader = Reader::new(input, format, arguments.device.clone())
-        .map_err(|error| Failure::input("feed_unreadable", error.to_string()))?;
+        .map_err(|error| Failure::input(error.reason(), error.to_string()))?;
     let mut read_ahead = Vec::new();
     let stream = match (&arguments.stream, live) {
         (Some(name), _) => {
@@ -121,7 +121,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// Sends positions that are written down already, as a new stream of the agency's positions.
 pub(super) async fn text(partner: &Feed, text: String) -> Result<(), Failure> {
     let reader = Reader::new(io::Cursor::new(text), Format::Csv, None)
-        .map_err(|error| Failure::input("feed_unreadable", error.to_string()))?;
+        .map_err(|error| Failure::input(error.reason(), error.to_string()))?;
     let items = cut(reader, Cut { size: BATCH_POSITIONS_MAX, patience: None });
     let (feed, stream) = (feed_name(None, partner), hex(&rand::random::<[u8; 16]>()));
     let items = (items, BATCH_POSITIONS_MAX as u64);

@@ -157,7 +157,7 @@ impl Sender {
             Some(Item::Batch(batch)) => self.take_batch(batch),
             Some(Item::Refused { number, reason, why }) => self.summary.refuse(reason.as_str(), number, Some(why)),
             Some(Item::Other) => self.summary.other(),
-            Some(Item::Failed(error)) => self.failed = Some(Failure::input("feed_unreadable", error.to_string())),
+            Some(Item::Failed(error)) => self.failed = Some(Failure::input(error.reason(), error.to_string())),
         }
     }
 

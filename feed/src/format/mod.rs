@@ -134,11 +134,26 @@ pub enum ReadError {
         /// What is missing, with its usual spellings.
         missing: &'static str,
     },
+    /// The input is compressed.
+    Compressed,
+    /// The input is in UTF-16.
+    Utf16,
     /// The header of a CSV file names one column twice; which of them is meant is not known.
     Repeated {
         /// Its name.
         column: String,
     },
+}
+
+impl ReadError {
+    /// Stable reason in `snake_case`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Compressed => "feed_compressed",
+            Self::Utf16 => "feed_utf16",
+            Self::Input(_) | Self::Header { .. } | Self::Repeated { .. } => "feed_unreadable",
+        }
+    }
 }
 
 impl From<io::Error> for ReadError {
@@ -152,6 +167,8 @@ impl std::fmt::Display for ReadError {
         match self {
             Self::Input(error) => write!(f, "the input cannot be read ({error})"),
             Self::Header { missing } => write!(f, "the first line names no column for {missing}"),
+            Self::Compressed => f.write_str("the input is compressed; unpack it first"),
+            Self::Utf16 => f.write_str("the input is UTF-16; save it as UTF-8"),
             Self::Repeated { column } => {
                 write!(f, "the first line names the column `{column}` twice; leave the one that is meant")
             }
@@ -179,8 +196,9 @@ impl<R: BufRead> Reader<R> {
     /// Reads `input` as `format`; `device` is meant where a record names none.
     ///
     /// # Errors
-    /// When the input fails at its beginning.
+    /// When the input fails at its beginning, or is no text that can be read.
     pub fn new(mut input: R, format: Format, device: Option<String>) -> Result<Self, ReadError> {
+        detect::text(input.fill_buf()?)?;
         let shape = match format {
             Format::JsonLines => json::flat,
             Format::GeoJson => geojson::feature,
