@@ -12,6 +12,7 @@ fn track(name: &str) -> Option<Reader<BufReader<File>>> {
     let root = std::env::var_os("SALLYPORT_DATA")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")), PathBuf::from);
     let Ok(file) = File::open(root.join("gps_us_tracks").join(name)) else {
+        assert!(std::env::var_os("SALLYPORT_DATA_REQUIRED").is_none(), "{name} is not at SALLYPORT_DATA");
         println!("skipped: {name} is not at SALLYPORT_DATA");
         return None;
     };
