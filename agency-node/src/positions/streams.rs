@@ -196,6 +196,7 @@ mod tests {
             streams.advance(
                 (format!("{:064}", number / STREAMS_PER_FEED), format!("{number:064}")),
                 u64::MAX,
+                u64::MAX,
                 i64::MAX,
             );
         }
