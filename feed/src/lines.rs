@@ -1,9 +1,18 @@
-//! Lines of bounded length: a longer one is skipped to its end and never held.
+//! Lines of bounded length: a longer one is skipped to its end and never held. A byte order mark at the beginning
+//! belongs to no line.
 
 use std::io::{self, BufRead};
 
 /// The longest line that is read, in bytes, without its end.
 pub(crate) const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// The byte order mark of UTF-8, which some programs write.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What follows a byte order mark.
+pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(MARK).unwrap_or(bytes)
+}
 
 /// Reads lines one by one into one buffer.
 pub(crate) struct Lines<R> {
@@ -57,7 +66,8 @@ impl<R: BufRead> Lines<R> {
             return Ok(None);
         }
         self.number += 1;
-        let line = self.buffer.strip_suffix(b"\r").unwrap_or(&self.buffer);
+        let line = if self.number == 1 { without_mark(&self.buffer) } else { &self.buffer };
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
         let line = if too_long || line.len() > LINE_BYTES_MAX { Line::TooLong } else { Line::Whole(line) };
         Ok(Some((self.number, line)))
     }
@@ -81,6 +91,13 @@ mod tests {
         assert_eq!(lines.next().unwrap(), Some((2, Line::Whole(b""))));
         assert_eq!(lines.next().unwrap(), Some((3, Line::Whole(b"bc"))));
         assert_eq!(lines.next().unwrap(), None);
+    }
+
+    #[test]
+    fn a_byte_order_mark_belongs_to_no_line() {
+        let mut lines = Lines::new(BufReader::with_capacity(2, Cursor::new(b"\xef\xbb\xbfa\n\xef\xbb\xbfb")));
+        assert_eq!(lines.next().unwrap(), Some((1, Line::Whole(b"a"))));
+        assert_eq!(lines.next().unwrap(), Some((2, Line::Whole(b"\xef\xbb\xbfb"))));
     }
 
     #[test]

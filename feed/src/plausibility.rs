@@ -50,13 +50,6 @@ pub struct Bounds {
     pub region: Option<Region>,
 }
 
-impl Default for Bounds {
-    /// Five minutes ahead, thirty days behind, 250 km/h, anywhere.
-    fn default() -> Self {
-        Self { clock_skew_ms: 5 * 60_000, age_max_ms: 30 * 86_400_000, speed_max_mps: 250.0 / 3.6, region: None }
-    }
-}
-
 /// A box in degrees; where `west` is greater than `east` it goes over the antimeridian.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +129,11 @@ impl Plausibility {
             return Err(Reason::TooOld);
         }
         self.follows(position)
+    }
+
+    /// When a device was where it was last accepted, as far as is known.
+    pub fn newest_ms(&self, device: &str) -> Option<i64> {
+        self.heard(device).map(|heard| heard.at.at_ms)
     }
 
     /// Rules 3 and 5 as far as they need the device's past.

@@ -23,5 +23,7 @@ mod trip;
 
 pub use corridor::{CORRIDORS_MAX, Corridor, CorridorError, CorridorId, Corridors, FILE_BYTES_MAX};
 pub use event::{Kind, TrackEvent};
+pub use order::WAIT_MS;
+pub use plausible::SPEED_MAX_KMH;
 pub use point::{Point, Seal};
 pub use tracker::{Ignored, Tracker};

@@ -76,8 +76,9 @@ impl Tracker {
         self.trips.is_empty() && self.approaches.is_empty()
     }
 
-    /// Takes a point in and returns what has become certain by it. Points may come out of order by two
-    /// seconds; a batch that was stored on the way should be sorted by whoever hands it in.
+    /// Takes a point in and returns what has become certain by it. Points may come out of order by two seconds, and
+    /// by any time within a minute of the clock after a silence of five; a batch that was stored on the way should be
+    /// sorted by whoever hands it in.
     pub fn observe(&mut self, corridors: &Corridors, point: Point) -> Vec<TrackEvent> {
         let mut events = Vec::new();
         if Fix::of(&point).is_none() {
@@ -94,6 +95,8 @@ impl Tracker {
     pub fn tick(&mut self, corridors: &Corridors, now_ms: i64) -> Vec<TrackEvent> {
         let mut events = Vec::new();
         self.hand_on(corridors, Some(now_ms), &mut events);
+        // Of what waits it was heard, though it is not measured yet.
+        let now_ms = self.order.first_ms().map_or(now_ms, |first_ms| first_ms.min(now_ms));
         let (device, stay) = (&self.device, &self.stay);
         self.trips.retain_mut(|trip| {
             let (Some(corridor), Some(stay)) = (valid(corridors, trip, now_ms), stay) else {
@@ -105,12 +108,25 @@ impl Tracker {
         events
     }
 
+    /// Measures what waits for points that might come before it, as no more will come.
+    pub fn finish(&mut self, corridors: &Corridors) -> Vec<TrackEvent> {
+        let mut events = Vec::new();
+        while let Some(waited) = self.order.next_of_rest() {
+            self.judge(corridors, waited, &mut events);
+        }
+        events
+    }
+
     fn hand_on(&mut self, corridors: &Corridors, now_ms: Option<i64>, events: &mut Vec<TrackEvent>) {
         while let Some(waited) = self.order.next(now_ms) {
-            for point in self.plausible.admit(waited, &mut self.ignored.jumps) {
-                if let Some(fix) = Fix::of(&point) {
-                    self.measure(corridors, &fix, events);
-                }
+            self.judge(corridors, waited, events);
+        }
+    }
+
+    fn judge(&mut self, corridors: &Corridors, waited: Point, events: &mut Vec<TrackEvent>) {
+        for point in self.plausible.admit(waited, &mut self.ignored.jumps) {
+            if let Some(fix) = Fix::of(&point) {
+                self.measure(corridors, &fix, events);
             }
         }
     }

@@ -60,7 +60,7 @@ fn corner(index: usize) -> Place {
 fn stream(corridors: &Corridors, points: &[Point]) -> (Vec<TrackEvent>, Tracker) {
     let mut tracker = Tracker::new("truck");
     let mut events: Vec<_> = points.iter().flat_map(|point| tracker.observe(corridors, *point)).collect();
-    events.extend(tracker.tick(corridors, points.last().unwrap().at_ms + 5_000));
+    events.extend(tracker.finish(corridors));
     (events, tracker)
 }
 
@@ -162,16 +162,54 @@ fn neither_the_order_of_arrival_nor_a_restart_makes_a_difference() {
         arriving.sort_by_key(|(arrives_ms, _)| *arrives_ms);
         let mut restarted = Tracker::new("truck");
         let mut events = Vec::new();
-        for (_, point) in arriving {
+        for (arrives_ms, point) in arriving {
+            events.extend(restarted.tick(&corridors, arrives_ms));
             let state = serde_json::to_string(&restarted).unwrap();
             restarted = serde_json::from_str(&state).unwrap();
             events.extend(restarted.observe(&corridors, point));
             events.extend(restarted.observe(&corridors, point));
         }
-        events.extend(restarted.tick(&corridors, points.last().unwrap().at_ms + 5_000));
+        events.extend(restarted.finish(&corridors));
         assert_eq!(events, expected);
         assert_eq!(restarted.ignored().late, points.len() as u64);
         assert_eq!(restarted.joined().collect::<Vec<_>>(), tracker.joined().collect::<Vec<_>>());
         assert!(serde_json::to_string(&restarted).unwrap().len() < 2_000);
     }
+}
+
+#[test]
+fn what_a_device_kept_while_it_was_out_of_reach_is_measured_in_order() {
+    let corridors = corridors();
+    let mut kept_back = 0;
+    for seed in 0..100 {
+        let points = track(seed);
+        let (expected, _) = stream(&corridors, &points);
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let first = random.random_range(1..points.len() - 100);
+        let last = first + random.random_range(10..90);
+        let mut tracker = Tracker::new("truck");
+        let mut events = Vec::new();
+        let mut clock_ms = 0;
+        let mut send = |tracker: &mut Tracker, point: &Point, step_ms: i64| {
+            clock_ms = (clock_ms + step_ms).max(point.at_ms);
+            events.extend(tracker.tick(&corridors, clock_ms));
+            events.extend(tracker.observe(&corridors, *point));
+        };
+        let (before, after) = (points[..first].iter(), &points[last + 1..]);
+        before.for_each(|point| send(&mut tracker, point, 0));
+        // The radio reaches again: where the truck is, and within a minute, in any order, where it has been.
+        send(&mut tracker, &after[0], 0);
+        let mut kept = points[first..=last].to_vec();
+        kept.sort_by_cached_key(|_| random.random::<u32>());
+        kept.iter().for_each(|point| send(&mut tracker, point, 500));
+        after[1..].iter().for_each(|point| send(&mut tracker, point, 0));
+        events.extend(tracker.finish(&corridors));
+        let was_silent = after[0].at_ms - points[first - 1].at_ms > 300_000;
+        assert_eq!(tracker.ignored().late == 0, was_silent, "track {seed}");
+        if was_silent {
+            assert_eq!(events, expected, "track {seed}");
+            kept_back += kept.len();
+        }
+    }
+    assert!(kept_back > 1_000, "only {kept_back} were kept back");
 }

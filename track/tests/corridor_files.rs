@@ -47,6 +47,11 @@ fn reason(text: &str) -> &'static str {
 }
 
 #[test]
+fn a_byte_order_mark_says_nothing() {
+    assert_eq!(Corridor::parse(&format!("\u{feff}{OWN}")).unwrap().id, Corridor::parse(OWN).unwrap().id);
+}
+
+#[test]
 fn the_own_corridor_is_read_and_has_nothing_to_look_at() {
     let corridor = Corridor::parse(OWN).unwrap();
     assert_eq!(corridor.findings(), []);
@@ -104,6 +109,7 @@ fn what_is_unclear_is_refused_with_its_reason() {
         ("line_too_short", line(json!([[-99.5, 27.5], [-99.5, 27.5]]))),
         ("line_too_short", of(&[shaped(route(), "MultiLineString", json!([]))])),
         ("points_too_far_apart", line(json!([[-99.5, 27.5], [-90.0, 27.5]]))),
+        ("points_too_far_apart", line(json!([[0.0, 10.0], [180.0, -10.0]]))),
         ("crosses_antimeridian", line(json!([[179.5, 50.0], [-179.5, 50.0]]))),
         ("coordinates_swapped", line(json!([[27.5, -99.5], [29.4, -98.5]]))),
         ("coordinate_out_of_range", line(json!([[-199.5, 27.5], [-198.5, 29.4]]))),

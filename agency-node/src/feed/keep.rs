@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sallyport_feed::{Position, RefusedPoint};
 use sallyport_trust::error::Refusal;
 
-use crate::positions::{Quarantined, Store};
+use crate::positions::{Quarantined, Reached, Store};
 
 /// Keeps batches of streams, each once.
 pub(crate) trait Keep: Send + Sync + 'static {
@@ -19,8 +19,8 @@ pub(crate) trait Keep: Send + Sync + 'static {
         refused: Vec<RefusedPoint>,
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// The last batch of a stream that is durable.
-    fn acknowledged(&self, feed: &str, stream: &str) -> Option<u64>;
+    /// How far a stream is durable.
+    fn reached(&self, feed: &str, stream: &str) -> Option<Reached>;
 
     /// Refused points of a feed with numbers above `after`, oldest first, `limit` at most.
     fn quarantine(
@@ -43,8 +43,8 @@ impl Keep for Arc<Store> {
         Store::append(self, feed, stream, sequence, positions, refused).await
     }
 
-    fn acknowledged(&self, feed: &str, stream: &str) -> Option<u64> {
-        Store::acknowledged(self, feed, stream)
+    fn reached(&self, feed: &str, stream: &str) -> Option<Reached> {
+        Store::reached(self, feed, stream)
     }
 
     async fn quarantine(&self, feed: &str, after: u64, limit: usize) -> Result<Vec<Quarantined>, Refusal> {

@@ -22,6 +22,7 @@ use std::{
 };
 
 use sallyport_feed::{Plausibility, Position, Reason, RefusedPoint};
+use sallyport_track::WAIT_MS;
 use sallyport_trust::{
     error::Refusal,
     guard::{Guard, Trail},
@@ -61,6 +62,15 @@ pub(crate) struct Feeds<K> {
 struct Feed {
     settings: FeedSettings,
     plausibility: Mutex<Plausibility>,
+}
+
+/// What became of the positions of a batch.
+struct Judged {
+    accepted: Vec<Position>,
+    refused: Vec<RefusedPoint>,
+    /// Accepted ones so much older than one of their device that came before the batch that tracks need not wait
+    /// for them.
+    late: u32,
 }
 
 impl<K: Keep> Feeds<K> {
@@ -120,20 +130,29 @@ impl Feed {
     }
 
     /// Parts what can be from what cannot.
-    fn judge(&self, _permit: &Permit, positions: Vec<Position>, now_ms: i64) -> (Vec<Position>, Vec<RefusedPoint>) {
-        let (mut accepted, mut refused) = (Vec::with_capacity(positions.len()), Vec::new());
+    fn judge(&self, _permit: &Permit, positions: Vec<Position>, now_ms: i64) -> Judged {
+        let mut judgement = Judged { accepted: Vec::with_capacity(positions.len()), refused: Vec::new(), late: 0 };
         let mut plausibility = self.plausibility.lock().unwrap_or_else(PoisonError::into_inner);
-        for (index, position) in (0..).zip(positions) {
+        // Before any is accepted: a batch is measured in order of time, whatever its own order.
+        let is_late = |position: &Position| {
+            let newest_ms = plausibility.newest_ms(&position.device);
+            newest_ms.is_some_and(|newest_ms| newest_ms.saturating_sub(position.at_ms) > WAIT_MS)
+        };
+        let late: Vec<bool> = positions.iter().map(is_late).collect();
+        for ((index, position), is_late) in (0..).zip(positions).zip(late) {
             let judged = match self.settings.devices.allow(&position.device) {
                 true => plausibility.check(&position, now_ms),
                 false => Err(Reason::UnknownDevice),
             };
             match judged {
-                Ok(()) => accepted.push(position),
-                Err(reason) => refused.push(RefusedPoint::new(index, reason, &position)),
+                Ok(()) => {
+                    judgement.late += u32::from(is_late);
+                    judgement.accepted.push(position);
+                }
+                Err(reason) => judgement.refused.push(RefusedPoint::new(index, reason, &position)),
             }
         }
-        (accepted, refused)
+        judgement
     }
 }
 

@@ -20,7 +20,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 
-use super::{Feed, Feeds, Keep, PUSH, only_partner, streams::Claim, wire};
+use super::{Feed, Feeds, Judged, Keep, PUSH, only_partner, streams::Claim, wire};
+use crate::positions::Reached;
 
 /// How long a connection may take to say which feed it is about.
 const OPENING_PATIENCE: Duration = Duration::from_secs(30);
@@ -86,8 +87,11 @@ impl Connection<'_> {
         let permit = feeds.authorise(trail, self.peer, feed)?;
         if self.claim.is_none() {
             self.claim = Some(feeds.open.claim(&self.open.feed, &self.open.stream).await?);
-            self.last = feeds.keep.acknowledged(&self.open.feed, &self.open.stream).unwrap_or(0);
-            let opened = Opened { acknowledged: self.last, positions_max: BATCH_POSITIONS_MAX as u32 };
+            let reached = feeds.keep.reached(&self.open.feed, &self.open.stream);
+            let reached = reached.unwrap_or(Reached { sequence: 0, points: Some(0) });
+            self.last = reached.sequence;
+            let positions_max = BATCH_POSITIONS_MAX as u32;
+            let opened = Opened { acknowledged: self.last, positions_max, positions: reached.points };
             self.tell(feeds, Told::Opened(opened)).await?;
         }
         let until = Instant::now() + feeds.entry_every;
@@ -144,12 +148,13 @@ impl Connection<'_> {
             ));
         }
         let positions = positions.into_iter().map(wire::position).collect();
-        let (accepted, refused) = feed.judge(permit, positions, feeds.guard.clock().now_ms());
+        let Judged { accepted, refused, late } = feed.judge(permit, positions, feeds.guard.clock().now_ms());
         let told = Acknowledged {
             sequence,
             accepted: accepted.len() as u32,
             refused: refused.iter().map(wire::refused).collect(),
             repeated: false,
+            late,
         };
         feeds.keep.append(&self.open.feed, &self.open.stream, sequence, accepted, refused).await?;
         self.last = sequence;

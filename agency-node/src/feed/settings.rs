@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use sallyport_feed::{Bounds, Devices, plausibility::Region, position::is_device};
+use sallyport_track::SPEED_MAX_KMH;
 use serde::Deserialize;
 
 use crate::period::Period;
@@ -23,7 +24,7 @@ pub struct FeedSettings {
     /// How old a position may be when it comes.
     #[serde(default = "default_age")]
     pub age: Period,
-    /// The fastest that a device can go, in kilometres an hour.
+    /// The fastest that a device can go, in kilometres an hour; at most what tracks are measured up to.
     #[serde(default = "default_speed")]
     pub speed_kmh: u16,
     /// Where the devices are, when they never leave it; with it more exchanged coordinates are found.
@@ -44,7 +45,10 @@ pub enum FeedSettingsError {
     #[error("{0}: a partner is named as in its certificate, by a-z, 0-9 and -")]
     Partner(String),
     /// A bound is out of range.
-    #[error("{0}: clock_skew is at most 1d, age at most 3650d, speed_kmh 1 to 2,000, and a region lies on the globe")]
+    #[error(
+        "{0}: clock_skew is at most 1d, age at most 3650d, speed_kmh 1 to {max}, and a region lies on the globe",
+        max = SPEED_MAX_KMH
+    )]
     Bounds(String),
 }
 
@@ -57,7 +61,7 @@ fn default_age() -> Period {
 }
 
 fn default_speed() -> u16 {
-    250
+    SPEED_MAX_KMH
 }
 
 impl FeedSettings {
@@ -78,7 +82,7 @@ impl FeedSettings {
         });
         self.clock_skew <= Period::days(1)
             && self.age <= Period::days(3650)
-            && (1..=2_000).contains(&self.speed_kmh)
+            && (1..=SPEED_MAX_KMH).contains(&self.speed_kmh)
             && on_globe
     }
 }

@@ -21,7 +21,7 @@ use sallyport_trust::{
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::positions::Quarantined;
+use crate::positions::{Quarantined, Reached};
 use world::{FEED, NOW_MS, Sender, World, at, batch, kept};
 
 #[tokio::test]
@@ -92,6 +92,25 @@ async fn bad_points_are_refused_one_by_one_counted_and_shown_to_their_partner_al
         assert_eq!(counts[&format!("refused_{reason}")], 1, "{reason}");
     }
     assert_eq!(kept(&world).await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_comes_after_newer_points_of_its_device_is_kept_and_told() {
+    let world = World::new();
+    let served = world.serve(world.store()).await;
+    let mut sender = world.open(&served, "s").await;
+    // A batch is sorted before it is measured, so its own order does not matter; two seconds are waited for.
+    for (sequence, seconds, late) in [(1, vec![60, 40, 50], 0), (2, vec![58, 59, 62], 0), (3, vec![59, 61, 57, 70], 2)]
+    {
+        let told = sender.send(sequence, seconds.iter().map(|second| at("T1", *second)).collect()).await.unwrap();
+        assert_eq!((told.accepted as usize, told.late), (seconds.len(), late), "batch {sequence}");
+    }
+    // Of another device nothing has come yet, and a repeated batch was told of before.
+    assert_eq!(sender.send(4, vec![at("ACME-1", 0)]).await.unwrap().late, 0);
+    assert_eq!(sender.send(3, vec![at("T1", 0)]).await.unwrap().late, 0);
+    sender.finish().await;
+    served.end().await;
+    assert_eq!(kept(&world).await.len(), 11);
 }
 
 #[tokio::test]
@@ -250,7 +269,7 @@ impl Keep for Slow {
         Ok(())
     }
 
-    fn acknowledged(&self, _feed: &str, _stream: &str) -> Option<u64> {
+    fn reached(&self, _feed: &str, _stream: &str) -> Option<Reached> {
         None
     }
 
@@ -320,6 +339,7 @@ fn feeds_are_checked_before_the_node_starts() {
         (good.replace("A*", "A*B"), "names no device"),
         (format!("{good}clock_skew = \"2d\"\n"), "clock_skew"),
         (format!("{good}speed_kmh = 0\n"), "speed_kmh"),
+        (format!("{good}speed_kmh = 181\n"), "speed_kmh 1 to 180"),
         (format!("{good}{}", region.replace("50.0", "95.0")), "region"),
         (format!("{good}{}", region.replace("-125.0", "nan")), "region"),
         (format!("{good}retention = \"1d\"\n"), "unknown field"),

@@ -35,6 +35,15 @@ pub struct Batch {
     pub refused: Vec<RefusedPoint>,
 }
 
+/// How far a stream has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    /// Number of its last batch.
+    pub sequence: u64,
+    /// Points of all its batches, accepted and refused; none of a stream that was begun before they were counted.
+    pub points: Option<u64>,
+}
+
 /// A durable batch and its place in the order of all batches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placed {
@@ -97,6 +106,9 @@ pub(super) struct StoredStream {
     pub(super) sequence: u64,
     #[prost(int64, tag = "4")]
     pub(super) received_ms: i64,
+    /// Points of all its batches; none of a stream that was begun before they were counted.
+    #[prost(uint64, optional, tag = "5")]
+    pub(super) points: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -149,6 +161,13 @@ struct StoredRefusal {
     latitude: Option<f64>,
     #[prost(double, optional, tag = "6")]
     longitude: Option<f64>,
+}
+
+impl StoredBatch {
+    /// Points, accepted and refused.
+    pub(super) fn points(&self) -> u64 {
+        (self.positions.len() + self.refused.len()) as u64
+    }
 }
 
 impl From<&Batch> for StoredBatch {

@@ -38,9 +38,6 @@ pub enum StoreError {
     /// A batch holds too much.
     #[error("the batch is too large; send at most 10,000 points in a batch")]
     TooLarge,
-    /// A feed has too many streams.
-    #[error("this feed has too many streams; go on with one that there is, or wait until idle ones are forgotten")]
-    TooManyStreams,
     /// A feed or a stream has no name that can be kept.
     #[error(
         "feeds and streams are named by 1 to 64 letters, digits and `-`, `_`, `.`, `:`, not `.` at first; choose such a name"
@@ -74,7 +71,6 @@ impl From<StoreError> for Refusal {
         let (kind, reason) = match &error {
             StoreError::Gap { .. } => (Kind::Conflict, "sequence_gap"),
             StoreError::TooLarge => (Kind::BadInput, "batch_too_large"),
-            StoreError::TooManyStreams => (Kind::Exhausted, "too_many_streams"),
             StoreError::Name => (Kind::BadInput, "stream_name"),
             StoreError::Position => (Kind::BadInput, "position_out_of_range"),
             StoreError::Full => (Kind::Unavailable, "positions_full"),

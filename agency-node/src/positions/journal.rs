@@ -29,7 +29,7 @@ const MAGIC: &[u8; 8] = b"\0SPPOSN\x01";
 const HEADER_BYTES: usize = MAGIC.len() + 8 + 4;
 const CHECK_BYTES: usize = 32;
 /// A frame holds what one group gathers, or how far all streams have come.
-const PAYLOAD_LIMIT_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const PAYLOAD_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 
 /// Name of the segment that starts with a place.
 pub(super) fn segment_name(first: u64) -> String {

@@ -48,7 +48,7 @@ mod subscription;
 mod table;
 mod writer;
 
-pub use batch::{BATCH_LIMIT_BYTES, BATCH_LIMIT_POINTS, Batch, Placed};
+pub use batch::{BATCH_LIMIT_BYTES, BATCH_LIMIT_POINTS, Batch, Placed, Reached};
 pub use error::StoreError;
 pub use quarantine::Quarantined;
 pub use settings::Settings;

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
     Settings,
-    batch::{Batch, is_name},
+    batch::{Batch, Reached, is_name},
     cursor::Cursor,
     error::StoreError,
     keeper::{Job, Keeper},
@@ -164,9 +164,9 @@ impl Store {
     /// was taken before is not kept again.
     ///
     /// # Errors
-    /// `sequence_gap`, `too_many_streams`, `stream_name`, `position_out_of_range` or `batch_too_large` when the
-    /// batch cannot be taken as it is, `positions_full` or `positions_unwritable` when the store cannot take
-    /// any. Nothing is promised then.
+    /// `sequence_gap`, `stream_name`, `position_out_of_range` or `batch_too_large` when the batch cannot be taken
+    /// as it is, `positions_full` or `positions_unwritable` when the store cannot take any. Nothing is promised
+    /// then.
     pub async fn append(
         &self,
         feed: &str,
@@ -182,8 +182,13 @@ impl Store {
 
     /// The last number of a stream that is durable; a sender goes on with the next.
     pub fn acknowledged(&self, feed: &str, stream: &str) -> Option<u64> {
+        self.reached(feed, stream).map(|reached| reached.sequence)
+    }
+
+    /// How far a stream is durable, with its points.
+    pub fn reached(&self, feed: &str, stream: &str) -> Option<Reached> {
         let streams = self.inner.shared.durable_streams.lock().unwrap_or_else(PoisonError::into_inner);
-        streams.last(&(feed.to_owned(), stream.to_owned()))
+        streams.reached(&(feed.to_owned(), stream.to_owned()))
     }
 
     /// Durable batches in their order, from a place on; a follower remembers the place after the last batch it
@@ -257,7 +262,9 @@ impl Inner {
         let permit = room.map_err(|_| stopped())?;
         let (reply, answer) = oneshot::channel();
         let name = (batch.feed.clone(), batch.stream.clone());
-        let append = Append { name, sequence: batch.sequence, received_ms: batch.received_ms, bytes, permit, reply };
+        let points = (batch.positions.len() + batch.refused.len()) as u64;
+        let (sequence, received_ms) = (batch.sequence, batch.received_ms);
+        let append = Append { name, sequence, received_ms, points, bytes, permit, reply };
         let appends = self.appends.as_ref().ok_or_else(stopped)?;
         appends.send(append).map_err(|_| stopped())?;
         answer.await.unwrap_or_else(|_| Err(stopped()))

@@ -33,6 +33,8 @@ pub(super) struct Append {
     pub(super) name: StreamName,
     pub(super) sequence: u64,
     pub(super) received_ms: i64,
+    /// Points of the batch, accepted and refused.
+    pub(super) points: u64,
     /// The batch as a group of its own.
     pub(super) bytes: Vec<u8>,
     /// The batch's share of the queue.
@@ -90,7 +92,7 @@ impl<S: SegmentStorage> Writer<S> {
         for append in group {
             match self.admit(&append) {
                 Ok(Admission::Next) => {
-                    self.streams.advance(append.name.clone(), append.sequence, append.received_ms);
+                    self.streams.advance(append.name.clone(), append.sequence, append.points, append.received_ms);
                     taken.push(append);
                 }
                 Ok(Admission::Repeated) => repeated.push(append),
@@ -156,7 +158,7 @@ impl<S: SegmentStorage> Writer<S> {
         self.next += taken.len() as u64;
         let mut durable = self.shared.durable_streams.lock().unwrap_or_else(PoisonError::into_inner);
         for append in taken {
-            durable.advance(append.name.clone(), append.sequence, append.received_ms);
+            durable.advance(append.name.clone(), append.sequence, append.points, append.received_ms);
         }
         drop(durable);
         self.shared.durable.send_replace(self.next);

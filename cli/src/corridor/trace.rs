@@ -11,7 +11,7 @@ use std::{
 
 use sallyport_feed::{Format, Position, Reader, Reading, plausibility::DEVICES_MAX};
 use sallyport_node::track_point;
-use sallyport_track::{CorridorId, Corridors, Kind, TrackEvent, Tracker, geometry::Place, picture};
+use sallyport_track::{CorridorId, Corridors, Ignored, Kind, TrackEvent, Tracker, geometry::Place, picture};
 use serde_json::{Value, json};
 
 use super::read_all;
@@ -19,8 +19,6 @@ use crate::{answer::print_table, failure::Failure, lead::at, terminal};
 
 /// Places that are drawn, at most.
 const DRAWN_MAX: usize = 100_000;
-/// Trackers wait no longer for points that come out of order.
-const WAITS_MS: i64 = 5_000;
 /// Bytes that the format is detected by.
 const FIRST_BYTES: u64 = 8 * 1024;
 
@@ -47,8 +45,7 @@ pub(super) struct Arguments {
 /// What the positions have shown so far.
 #[derive(Default)]
 struct Shown {
-    /// With the moment of the last position.
-    trackers: BTreeMap<String, (Tracker, i64)>,
+    trackers: BTreeMap<String, Tracker>,
     /// By device, corridor, kind and beginning: what is known last.
     events: BTreeMap<(String, CorridorId, Kind, i64), TrackEvent>,
     drawn: Vec<Place>,
@@ -81,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn measure(arguments: &Arguments, corridors: &Corridors) -> Result<Shown, Failure> {
     let mut shown = Shown::default();
     for record in open(&arguments.positions)? {
-        let record = record.map_err(|error| Failure::input("feed_unreadable", error.to_string()))?;
+        let record = record.map_err(|error| Failure::input(error.reason(), error.to_string()))?;
         match record.reading {
             Reading::Position(position) if arguments.device.as_ref().is_none_or(|only| *only == position.device) => {
                 shown.take(corridors, &position)?;
@@ -106,8 +103,7 @@ fn open(path: &Path) -> Result<Reader<BufReader<File>>, Failure> {
     file.by_ref().take(FIRST_BYTES).read_to_end(&mut first).map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
     let format = Format::detect(&path.display().to_string(), &first);
-    Reader::new(BufReader::new(file), format, None)
-        .map_err(|error| Failure::input("feed_unreadable", error.to_string()))
+    Reader::new(BufReader::new(file), format, None).map_err(|error| Failure::input(error.reason(), error.to_string()))
 }
 
 impl Shown {
@@ -117,9 +113,8 @@ impl Shown {
             return Err(Failure::input("too_many_devices", what));
         }
         self.positions += 1;
-        let new = |device: &String| (Tracker::new(device.as_str()), i64::MIN);
-        let (tracker, last_ms) = self.trackers.entry(position.device.clone()).or_insert_with_key(new);
-        *last_ms = position.at_ms.max(*last_ms);
+        let new = |device: &String| Tracker::new(device.as_str());
+        let tracker = self.trackers.entry(position.device.clone()).or_insert_with_key(new);
         let events = tracker.observe(corridors, track_point(position));
         self.keep(events);
         Ok(())
@@ -127,8 +122,8 @@ impl Shown {
 
     /// Takes in what waits for points that might still come.
     fn end(&mut self, corridors: &Corridors) {
-        let ticks = self.trackers.values_mut().map(|(tracker, last_ms)| tracker.tick(corridors, *last_ms + WAITS_MS));
-        let events: Vec<TrackEvent> = ticks.flatten().collect();
+        let events: Vec<TrackEvent> =
+            self.trackers.values_mut().flat_map(|tracker| tracker.finish(corridors)).collect();
         self.keep(events);
     }
 
@@ -153,7 +148,16 @@ impl Shown {
 
     /// Devices that have joined a corridor.
     fn joined(&self) -> usize {
-        self.trackers.values().filter(|(tracker, _)| tracker.joined().next().is_some()).count()
+        self.trackers.values().filter(|tracker| tracker.joined().next().is_some()).count()
+    }
+
+    /// Positions that could be read and were not measured, of all devices.
+    fn ignored(&self) -> Ignored {
+        let sum = |sum: Ignored, tracker: &Tracker| {
+            let Ignored { late, unusable, jumps } = tracker.ignored();
+            Ignored { late: sum.late + late, unusable: sum.unusable + unusable, jumps: sum.jumps + jumps }
+        };
+        self.trackers.values().fold(Ignored::default(), sum)
     }
 }
 
@@ -185,6 +189,16 @@ fn print(shown: &Shown, svg: Option<&Path>) {
         shown.joined(),
         shown.refused
     );
+    let Ignored { late, unusable, jumps } = shown.ignored();
+    for (count, what) in [
+        (late, "came after newer ones of their device, or repeat one; sort the file by time"),
+        (jumps, "are further away than a truck can go"),
+        (unusable, "have no place, or an accuracy too coarse to show a side of a corridor"),
+    ] {
+        if count > 0 {
+            println!("{count} positions were not measured: they {what}.");
+        }
+    }
     if let Some(out) = svg {
         println!("Drawn into {}.", terminal::line(&out.display().to_string()));
         if shown.not_drawn > 0 {
@@ -207,12 +221,14 @@ fn object(shown: &Shown) -> Value {
             "strength": event.strength,
         })
     });
+    let Ignored { late, unusable, jumps } = shown.ignored();
     json!({
         "events": events.collect::<Vec<_>>(),
         "positions": shown.positions,
         "devices": shown.trackers.len(),
         "joined": shown.joined(),
         "refused": shown.refused,
+        "not_measured": { "late": late, "jumps": jumps, "unusable": unusable },
     })
 }
 
@@ -256,6 +272,19 @@ mod tests {
         // The one that stays behind stands off the allowed stops.
         assert_eq!(found, [("A", Kind::Dwell), ("B", Kind::Excursion)]);
         assert_eq!((shown.positions, shown.joined(), shown.refused), (240, 2, 0));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_told() {
+        let mut lines: Vec<String> =
+            positions().lines().filter(|line| !line.starts_with("B,")).map(str::to_owned).collect();
+        // Over an hour late, and far away for one fix.
+        let late = lines.remove(20);
+        lines.insert(90, late);
+        lines.insert(30, "A,2026-03-01T08:29:10Z,10.0,-99.5".to_owned());
+        let shown = trace(None, None, &lines.join("\n")).unwrap();
+        assert_eq!(shown.ignored(), Ignored { late: 1, unusable: 0, jumps: 1 });
+        assert_eq!(object(&shown)["not_measured"], json!({ "late": 1, "jumps": 1, "unusable": 0 }));
     }
 
     #[test]

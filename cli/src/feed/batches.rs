@@ -1,14 +1,13 @@
-//! A file or stream cut into numbered batches, always in the same way: so a file that is sent again after a
-//! break has the same batches under the same numbers.
+//! A file or stream cut into batches.
 
 use std::{
-    io::BufRead,
+    borrow::Cow,
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     thread,
     time::Duration,
 };
 
-use sallyport_feed::{Position, Reader, Reading, Reason, Record, Seal, format::ReadError};
+use sallyport_feed::{Position, Reading, Reason, Record, Seal, format::ReadError};
 use sallyport_proto::feed::v1::{Position as WirePosition, Seal as WireSeal};
 use tokio::sync::mpsc;
 
@@ -22,16 +21,16 @@ pub(super) enum Item {
     /// Positions to send.
     Batch(Batch),
     /// A record that cannot be sent.
-    Refused { number: u64, reason: Reason, why: &'static str },
+    Refused { number: u64, reason: Reason, why: Cow<'static, str> },
     /// A record that rightly holds no position.
     Other,
     /// The rest cannot be read.
     Failed(ReadError),
 }
 
-/// A numbered batch.
+/// Positions that go together.
+#[derive(Default)]
 pub(super) struct Batch {
-    pub(super) sequence: u64,
     pub(super) positions: Vec<WirePosition>,
     /// The record of each position.
     pub(super) numbers: Vec<u64>,
@@ -47,7 +46,10 @@ pub(super) struct Cut {
 }
 
 /// Reads on threads of its own, as far ahead as there is room.
-pub(super) fn cut<R: BufRead + Send + 'static>(reader: Reader<R>, cut: Cut) -> mpsc::Receiver<Item> {
+pub(super) fn cut(
+    reader: impl Iterator<Item = Result<Record, ReadError>> + Send + 'static,
+    cut: Cut,
+) -> mpsc::Receiver<Item> {
     let (read, records) = sync_channel(RECORDS_AHEAD);
     let (items, taken) = mpsc::channel(BATCHES_AHEAD);
     thread::spawn(move || {
@@ -73,8 +75,7 @@ fn cut_records(
     items: &mpsc::Sender<Item>,
 ) -> Result<(), NobodyListens> {
     let give = |item| items.blocking_send(item).map_err(|_| NobodyListens);
-    let empty = |sequence| Batch { sequence, positions: Vec::new(), numbers: Vec::new() };
-    let mut batch = empty(1);
+    let mut batch = Batch::default();
     loop {
         let record = match cut.patience {
             Some(patience) if !batch.positions.is_empty() => records.recv_timeout(patience),
@@ -106,8 +107,7 @@ fn cut_records(
             }
         };
         if full {
-            let next = empty(batch.sequence + 1);
-            give(Item::Batch(std::mem::replace(&mut batch, next)))?;
+            give(Item::Batch(std::mem::take(&mut batch)))?;
         }
     }
 }

@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use sallyport_feed::{BATCH_POSITIONS_MAX, Format, Reader};
+use sallyport_feed::{
+    BATCH_POSITIONS_MAX, Format, Reader, Reading, Record,
+    format::ReadError,
+    position::{DEVICE_MAX, is_device},
+};
 use sallyport_node::Period;
 use sha2::{Digest, Sha256};
 
@@ -26,6 +30,11 @@ use crate::{
 const LIVE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long to go on trying to send what is written down already.
 const TEXT_PATIENCE: Duration = Duration::from_secs(30);
+/// A stream's name is followed by a point and these bytes of a digest, and has at most 64 letters with them.
+const NAME_DIGEST_BYTES: usize = 8;
+const STREAM_NAME_MAX: usize = DEVICE_MAX - 1 - 2 * NAME_DIGEST_BYTES;
+/// Records among which the first position is looked for, so that a stream can be named by it.
+const RECORDS_AHEAD_MAX: usize = 4096;
 /// Bytes that the format is detected by.
 const FIRST_BYTES: usize = 8 * 1024;
 
@@ -46,8 +55,9 @@ pub(super) struct Arguments {
     /// Device meant where the file names none.
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
-    /// Name of the stream of batches, for going on with it later: the input must then begin as it did. Without it
-    /// a file goes by its content, and the standard input is a new stream.
+    /// Name of the stream, at most 47 letters, digits and - _ . :, for going on with it later. The input must then
+    /// begin as it did, and may have grown at its end; one with another first position is another stream. Without
+    /// it a file goes by its content, and the standard input is a new stream.
     #[arg(long, value_name = "STREAM")]
     stream: Option<String>,
     /// Positions in a batch.
@@ -73,22 +83,27 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let partner = arguments.who.feed()?;
     let client = connection(&partner)?;
     let (feed, live) = (feed_name(arguments.feed.clone(), &partner), arguments.file == "-");
-    let stream = match (&arguments.stream, live) {
-        (Some(stream), _) => stream.clone(),
-        (None, true) => hex(&rand::random::<[u8; 16]>()),
-        (None, false) => content_name(&arguments)?,
-    };
     let mut input: Box<dyn BufRead + Send> = match live {
         true => Box::new(BufReader::with_capacity(FIRST_BYTES, io::stdin())),
         false => Box::new(BufReader::with_capacity(FIRST_BYTES, open(&arguments.file)?)),
     };
     let first = input.fill_buf().map_err(|error| unreadable(&arguments.file, &error))?;
     let format = arguments.format.unwrap_or_else(|| Format::detect(&arguments.file, first));
-    let reader = Reader::new(input, format, arguments.device.clone())
-        .map_err(|error| Failure::input("feed_unreadable", error.to_string()))?;
-    let items = cut(reader, Cut { size: arguments.batch as usize, patience: live.then_some(LIVE_PATIENCE) });
+    let mut reader = Reader::new(input, format, arguments.device.clone())
+        .map_err(|error| Failure::input(error.reason(), error.to_string()))?;
+    let mut read_ahead = Vec::new();
+    let stream = match (&arguments.stream, live) {
+        (Some(name), _) => {
+            read_ahead = until_first_position(&mut reader);
+            stream_name(name, &read_ahead)?
+        }
+        (None, true) => hex(&rand::random::<[u8; 16]>()),
+        (None, false) => content_name(&arguments)?,
+    };
+    let patience = live.then_some(LIVE_PATIENCE);
+    let items = cut(read_ahead.into_iter().chain(reader), Cut { size: arguments.batch as usize, patience });
     let summary = Summary::new(!arguments.json && io::stderr().is_terminal());
-    let mut sender = Sender::new(client, (&feed, &stream), items, summary);
+    let mut sender = Sender::new(client, (&feed, &stream), (items, arguments.batch), summary);
     let sent = sender.send(Duration::from_secs(arguments.patience.seconds())).await;
     // Of what was refused from the start there is nothing to sum up.
     if sent.is_ok() || sender.summary.has_begun() {
@@ -106,9 +121,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// Sends positions that are written down already, as a new stream of the agency's positions.
 pub(super) async fn text(partner: &Feed, text: String) -> Result<(), Failure> {
     let reader = Reader::new(io::Cursor::new(text), Format::Csv, None)
-        .map_err(|error| Failure::input("feed_unreadable", error.to_string()))?;
+        .map_err(|error| Failure::input(error.reason(), error.to_string()))?;
     let items = cut(reader, Cut { size: BATCH_POSITIONS_MAX, patience: None });
     let (feed, stream) = (feed_name(None, partner), hex(&rand::random::<[u8; 16]>()));
+    let items = (items, BATCH_POSITIONS_MAX as u64);
     let mut sender = Sender::new(connection(partner)?, (&feed, &stream), items, Summary::new(false));
     sender.send(TEXT_PATIENCE).await
 }
@@ -119,6 +135,37 @@ fn open(file: &str) -> Result<File, Failure> {
 
 fn unreadable(file: &str, error: &io::Error) -> Failure {
     Failure::input("feed_file", format!("{file} cannot be read ({}); check the path and its permissions", error.kind()))
+}
+
+/// Records up to the first position, if it comes soon.
+fn until_first_position(
+    reader: &mut impl Iterator<Item = Result<Record, ReadError>>,
+) -> Vec<Result<Record, ReadError>> {
+    let mut records = Vec::new();
+    for record in reader.take(RECORDS_AHEAD_MAX) {
+        let ends = !matches!(&record, Ok(Record { reading: Reading::Refused { .. } | Reading::Other, .. }));
+        records.push(record);
+        if ends {
+            break;
+        }
+    }
+    records
+}
+
+/// The name that a stream goes by at the node: other content under a name that was used before is another stream,
+/// so that nothing of it is taken for what is there already.
+fn stream_name(name: &str, records: &[Result<Record, ReadError>]) -> Result<String, Failure> {
+    if !is_device(name) || name.len() > STREAM_NAME_MAX {
+        let what = format!("a stream is named by at most {STREAM_NAME_MAX} letters, digits and - _ . :");
+        return Err(Failure::input("stream_name", what));
+    }
+    let first = match records.last() {
+        Some(Ok(Record { reading: Reading::Position(position), .. })) => serde_json::to_vec(position),
+        _ => Ok(Vec::new()),
+    };
+    let first = first.map_err(|error| Failure::input("feed_unreadable", error.to_string()))?;
+    let digest = Sha256::digest(first);
+    Ok(format!("{name}.{}", hex(digest.get(..NAME_DIGEST_BYTES).unwrap_or_default())))
 }
 
 /// A name that another content, or another way of cutting it, does not have: the same file sent twice is one

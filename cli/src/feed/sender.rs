@@ -6,8 +6,8 @@ use std::{
 };
 
 use sallyport_proto::feed::v1::{
-    Acknowledged, Batch as WireBatch, Open, PushRequest, feed_client::FeedClient, push_request::Message as Asked,
-    push_response::Message as Told,
+    Acknowledged, Batch as WireBatch, Open, Opened, PushRequest, feed_client::FeedClient,
+    push_request::Message as Asked, push_response::Message as Told,
 };
 use sallyport_trust::{
     error::{Kind, Refusal},
@@ -35,11 +35,18 @@ pub(super) struct Sender {
     feed: String,
     stream: String,
     items: mpsc::Receiver<Item>,
+    /// Positions of a full batch.
+    batch_size: u64,
     ended: bool,
     failed: Option<Failure>,
-    /// The last batch that the node has durable.
-    acknowledged: u64,
-    unacknowledged: VecDeque<Batch>,
+    /// The last batch that the node has durable; none until it has said so for the first time.
+    acknowledged: Option<u64>,
+    /// Positions at the beginning of the input that the node has from an earlier run.
+    there: u64,
+    /// Number of the next batch that is taken from the input.
+    next: u64,
+    /// With their numbers.
+    unacknowledged: VecDeque<(u64, Batch)>,
     pub(super) summary: Summary,
 }
 
@@ -47,7 +54,7 @@ impl Sender {
     pub(super) fn new(
         client: FeedClient<Channel>,
         (feed, stream): (&str, &str),
-        items: mpsc::Receiver<Item>,
+        (items, batch_size): (mpsc::Receiver<Item>, u64),
         summary: Summary,
     ) -> Self {
         Self {
@@ -55,9 +62,12 @@ impl Sender {
             feed: feed.to_owned(),
             stream: stream.to_owned(),
             items,
+            batch_size,
             ended: false,
             failed: None,
-            acknowledged: 0,
+            acknowledged: None,
+            there: 0,
+            next: 1,
             unacknowledged: VecDeque::new(),
             summary,
         }
@@ -97,7 +107,7 @@ impl Sender {
         // Nothing is sent before the node has said where it is.
         let first = responses.message().await.map_err(|status| refusal_of(&status))?.ok_or_else(broken)?;
         let Some(Told::Opened(opened)) = first.message else { return Err(out_of_order()) };
-        self.opened(opened.acknowledged);
+        self.opened(&opened);
         let mut sent = 0;
         loop {
             if self.ended && self.unacknowledged.is_empty() {
@@ -116,8 +126,8 @@ impl Sender {
                 }
                 place = requests.reserve(), if sent < self.unacknowledged.len() => {
                     let place = place.map_err(|_| broken())?;
-                    if let Some(batch) = self.unacknowledged.get(sent) {
-                        let batch = WireBatch { sequence: batch.sequence, positions: batch.positions.clone() };
+                    if let Some((sequence, batch)) = self.unacknowledged.get(sent) {
+                        let batch = WireBatch { sequence: *sequence, positions: batch.positions.clone() };
                         place.send(PushRequest { message: Some(Asked::Batch(batch)) });
                         sent += 1;
                     }
@@ -127,10 +137,16 @@ impl Sender {
         }
     }
 
-    /// The node has these already, from a connection that broke or an earlier run.
-    fn opened(&mut self, acknowledged: u64) {
-        self.acknowledged = acknowledged;
-        while let Some(batch) = self.unacknowledged.pop_front_if(|batch| batch.sequence <= acknowledged) {
+    /// The node tells what it has already, from an earlier run or a connection that broke.
+    fn opened(&mut self, opened: &Opened) {
+        let acknowledged = opened.acknowledged;
+        if self.acknowledged.is_none() {
+            self.next = acknowledged.saturating_add(1);
+            // Where it did not count positions, each batch but the last was full.
+            self.there = opened.positions.unwrap_or(acknowledged.saturating_mul(self.batch_size));
+        }
+        self.acknowledged = Some(acknowledged);
+        while let Some((_, batch)) = self.unacknowledged.pop_front_if(|(sequence, _)| *sequence <= acknowledged) {
             self.summary.kept_before(batch.positions.len() as u64);
         }
     }
@@ -138,20 +154,32 @@ impl Sender {
     fn take(&mut self, item: Option<Item>) {
         match item {
             None => self.ended = true,
-            Some(Item::Batch(batch)) if batch.sequence <= self.acknowledged => {
-                self.summary.kept_before(batch.positions.len() as u64);
-            }
-            Some(Item::Batch(batch)) => self.unacknowledged.push_back(batch),
+            Some(Item::Batch(batch)) => self.take_batch(batch),
             Some(Item::Refused { number, reason, why }) => self.summary.refuse(reason.as_str(), number, Some(why)),
             Some(Item::Other) => self.summary.other(),
-            Some(Item::Failed(error)) => self.failed = Some(Failure::input("feed_unreadable", error.to_string())),
+            Some(Item::Failed(error)) => self.failed = Some(Failure::input(error.reason(), error.to_string())),
+        }
+    }
+
+    /// Numbers what the node does not have yet, however the input was cut when it was sent before.
+    fn take_batch(&mut self, mut batch: Batch) {
+        let there = self.there.min(batch.positions.len() as u64);
+        if there > 0 {
+            batch.positions.drain(..there as usize);
+            batch.numbers.drain(..there as usize);
+            self.there -= there;
+            self.summary.kept_before(there);
+        }
+        if !batch.positions.is_empty() {
+            self.unacknowledged.push_back((self.next, batch));
+            self.next = self.next.saturating_add(1);
         }
     }
 
     fn acknowledge(&mut self, told: Acknowledged) -> Result<(), Refusal> {
-        let batch = self.unacknowledged.pop_front().filter(|batch| batch.sequence == told.sequence);
-        let batch = batch.ok_or_else(out_of_order)?;
-        self.acknowledged = told.sequence;
+        let first = self.unacknowledged.pop_front().filter(|(sequence, _)| *sequence == told.sequence);
+        let (_, batch) = first.ok_or_else(out_of_order)?;
+        self.acknowledged = Some(told.sequence);
         if told.repeated {
             self.summary.kept_before(batch.positions.len() as u64);
             return Ok(());
@@ -160,7 +188,7 @@ impl Sender {
             let number = batch.numbers.get(refused.index as usize).ok_or_else(out_of_order)?;
             self.summary.refuse(&refused.reason, *number, None);
         }
-        self.summary.accept(told.accepted.into());
+        self.summary.accept(told.accepted.into(), told.late.into());
         Ok(())
     }
 }

@@ -1,31 +1,59 @@
 //! What became of the points, in total and by reason.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{borrow::Cow, collections::BTreeMap, time::Instant};
 
 use indicatif::{HumanCount, ProgressBar};
 use serde_json::{Value, json};
 
 use crate::terminal;
 
-/// Records named for each reason, at most.
+/// Records named for each reason and cause, at most.
 const EXAMPLES_MAX: usize = 5;
+/// Causes told apart for one reason; further ones are counted together.
+const CAUSES_MAX: usize = 20;
+const FURTHER: &str = "further causes";
 
 /// Counts, as they grow.
 pub(super) struct Summary {
     started: Instant,
     bar: ProgressBar,
     accepted: u64,
+    late: u64,
     kept_before: u64,
     other: u64,
     breaks: u64,
     refused: BTreeMap<String, Refused>,
 }
 
+/// What was refused for one reason.
 #[derive(Default)]
 struct Refused {
+    all: Records,
+    /// By what is wrong, where that is known.
+    causes: BTreeMap<Cow<'static, str>, Records>,
+}
+
+#[derive(Default)]
+struct Records {
     count: u64,
-    records: Vec<u64>,
-    why: Option<&'static str>,
+    first: Vec<u64>,
+}
+
+impl Records {
+    fn add(&mut self, record: u64) {
+        self.count += 1;
+        if self.first.len() < EXAMPLES_MAX {
+            self.first.push(record);
+        }
+    }
+
+    fn line(&self, reason: &str, cause: Option<&str>) -> String {
+        let records: Vec<String> = self.first.iter().map(u64::to_string).collect();
+        let more = if self.count > records.len() as u64 { ", …" } else { "" };
+        let cause = cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
+        let count = HumanCount(self.count).to_string();
+        format!("  {reason:15} {count:>9}  record {}{more}{cause}", records.join(", "))
+    }
 }
 
 impl Summary {
@@ -35,6 +63,7 @@ impl Summary {
             started: Instant::now(),
             bar,
             accepted: 0,
+            late: 0,
             kept_before: 0,
             other: 0,
             breaks: 0,
@@ -42,9 +71,10 @@ impl Summary {
         }
     }
 
-    /// Points that the node keeps.
-    pub(super) fn accept(&mut self, count: u64) {
+    /// Points that the node keeps, and how many of them came late.
+    pub(super) fn accept(&mut self, count: u64, late: u64) {
         self.accepted += count;
+        self.late += late;
         self.show();
     }
 
@@ -60,12 +90,12 @@ impl Summary {
     }
 
     /// A record that was refused here or by the node.
-    pub(super) fn refuse(&mut self, reason: &str, record: u64, why: Option<&'static str>) {
+    pub(super) fn refuse(&mut self, reason: &str, record: u64, why: Option<Cow<'static, str>>) {
         let refused = self.refused.entry(terminal::line(reason)).or_default();
-        refused.count += 1;
-        refused.why = refused.why.or(why);
-        if refused.records.len() < EXAMPLES_MAX {
-            refused.records.push(record);
+        refused.all.add(record);
+        if let Some(why) = why {
+            let is_told_apart = refused.causes.contains_key(&why) || refused.causes.len() < CAUSES_MAX;
+            refused.causes.entry(if is_told_apart { why } else { FURTHER.into() }).or_default().add(record);
         }
     }
 
@@ -81,7 +111,7 @@ impl Summary {
     }
 
     fn refused_total(&self) -> u64 {
-        self.refused.values().map(|refused| refused.count).sum()
+        self.refused.values().map(|refused| refused.all.count).sum()
     }
 
     fn rate(&self) -> u64 {
@@ -118,6 +148,10 @@ impl Summary {
             HumanCount(self.rate())
         );
         for (count, what) in [
+            (
+                self.late,
+                "came after newer ones of their device; they are kept, but tracks may be measured without them",
+            ),
             (self.kept_before, "points were there already, from an earlier sending of the same batches"),
             (self.other, "records hold no position"),
             (self.breaks, "times the connection broke and was made again"),
@@ -127,30 +161,59 @@ impl Summary {
             }
         }
         for (reason, refused) in &self.refused {
-            let records: Vec<String> = refused.records.iter().map(u64::to_string).collect();
-            let more = if refused.count > records.len() as u64 { ", …" } else { "" };
-            let why = refused.why.map(|why| format!(" ({why})")).unwrap_or_default();
-            println!(
-                "  {reason:15} {:>9}  record {}{more}{why}",
-                HumanCount(refused.count).to_string(),
-                records.join(", ")
-            );
+            if refused.causes.is_empty() {
+                println!("{}", refused.all.line(reason, None));
+            }
+            for (cause, records) in &refused.causes {
+                println!("{}", records.line(reason, Some(cause)));
+            }
         }
     }
 
     fn json(&self, feed: &str, stream: &str) -> Value {
+        let records = |records: &Records| json!({ "count": records.count, "first_records": records.first });
         let refused = self.refused.iter().map(|(reason, refused)| {
-            (reason.clone(), json!({ "count": refused.count, "first_records": refused.records, "why": refused.why }))
+            let mut told = records(&refused.all);
+            let causes = refused.causes.iter().map(|(cause, of)| (cause.clone().into_owned(), records(of)));
+            told["causes"] = causes.collect::<serde_json::Map<_, _>>().into();
+            (reason.clone(), told)
         });
         json!({
             "feed": feed,
             "stream": stream,
             "accepted": self.accepted,
+            "late": self.late,
             "refused": refused.collect::<serde_json::Map<_, _>>(),
             "kept_before": self.kept_before,
             "without_position": self.other,
             "breaks": self.breaks,
             "seconds": self.started.elapsed().as_secs_f64(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_counted_by_reason_and_cause_within_bounds() {
+        let mut summary = Summary::new(false);
+        for record in 1..=7 {
+            summary.refuse("unreadable", record, Some("no time".into()));
+        }
+        for record in 8..40 {
+            summary.refuse("unreadable", record, Some(format!("{record} cells").into()));
+        }
+        summary.refuse("swapped", 40, None);
+        let told = summary.json("f", "s");
+        let (unreadable, swapped) = (&told["refused"]["unreadable"], &told["refused"]["swapped"]);
+        assert_eq!((&unreadable["count"], &swapped["count"]), (&39.into(), &1.into()));
+        assert_eq!(unreadable["causes"]["no time"], json!({ "count": 7, "first_records": [1, 2, 3, 4, 5] }));
+        assert_eq!(unreadable["causes"][FURTHER]["count"], 39 - 7 - (CAUSES_MAX as u64 - 1));
+        assert_eq!(unreadable["causes"].as_object().unwrap().len(), CAUSES_MAX + 1);
+        assert_eq!(swapped["causes"], json!({}));
+        let line = summary.refused["unreadable"].causes["no time"].line("unreadable", Some("no time"));
+        assert_eq!(line, "  unreadable              7  record 1, 2, 3, 4, 5, … (no time)");
     }
 }

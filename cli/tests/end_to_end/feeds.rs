@@ -137,6 +137,8 @@ fn a_file_is_sent_and_what_is_bad_in_it_is_told_by_line() {
         let refused = &summary["refused"][reason];
         assert_eq!((&refused["count"], &refused["first_records"][0]), (&1.into(), &line.into()), "{summary}");
     }
+    let causes = &summary["refused"]["unreadable"]["causes"];
+    assert_eq!(causes["the latitude is no number"]["count"], 1, "{summary}");
     // The same file again is the same stream.
     let again = told(&federation.output(&push));
     assert_eq!((&again["accepted"], &again["kept_before"]), (&0.into(), &6.into()));
@@ -172,6 +174,73 @@ fn a_file_is_sent_and_what_is_bad_in_it_is_told_by_line() {
     })
     .unwrap();
     assert_eq!(ended, [Outcome::Answered, Outcome::Answered], "one entry for each sending that brought something");
+}
+
+#[test]
+fn what_comes_late_is_kept_and_told_and_what_is_compressed_is_told_as_that() {
+    let federation = start();
+    let now = now_s();
+    for (at, late) in [(now, 0), (now - 600, 1)] {
+        let text = format!("device,time,lat,lon\nACME-4,{at},27.5,-99.5\n");
+        fs::write(federation.path().join("late.csv"), text).unwrap();
+        let summary = told(&federation.output(&["feed", "push", "late.csv", "--as", "acme", "--json"]));
+        assert_eq!((&summary["accepted"], &summary["late"]), (&1.into(), &late.into()), "{summary}");
+    }
+    fs::write(federation.path().join("compressed.csv"), b"\x1f\x8b\x08\0\0\0").unwrap();
+    assert_eq!(reason(&federation.output(&["feed", "push", "compressed.csv", "--as", "acme"])), "feed_compressed");
+}
+
+#[test]
+fn a_named_stream_goes_on_where_its_input_has_grown_and_takes_no_other_for_it() {
+    let mut federation = start();
+    let second = |device: &str, second: i64| format!("{device},{},27.5,-99.5\n", now_s() - 1_000 + second);
+    let text = |device: &str, points: i64| {
+        let lines: Vec<String> = (0..points).map(|number| second(device, number)).collect();
+        format!("truck,time,lat,lon\n{}", lines.concat())
+    };
+    let (one, other) = (text("ACME-1", 250), text("ACME-2", 250));
+    fs::write(federation.path().join("one.csv"), &one).unwrap();
+    fs::write(federation.path().join("other.csv"), &other).unwrap();
+    let counts = |output: Output| {
+        let summary = told(&output);
+        (summary["accepted"].as_u64().unwrap(), summary["kept_before"].as_u64().unwrap())
+    };
+    let push = |file: &str, batch: &str| {
+        let named = ["feed", "push", file, "--as", "acme", "--stream", "truck", "--batch", batch, "--json"];
+        counts(federation.output(&named))
+    };
+    assert_eq!(push("one.csv", "100"), (250, 0));
+    assert_eq!(push("other.csv", "100"), (250, 0), "other content is another stream");
+    assert_eq!(push("other.csv", "100"), (0, 250));
+    // It has grown since, and is cut in another way.
+    let more: String = (250..300).map(|number| second("ACME-1", number)).collect();
+    fs::write(federation.path().join("one.csv"), format!("{one}{more}")).unwrap();
+    assert_eq!(push("one.csv", "70"), (50, 250));
+
+    // From the standard input, whose batches are cut by how they come.
+    let piped = |parts: &[&str]| {
+        let mut command = federation.command(&["feed", "push", "-", "--as", "acme", "--stream", "live", "--json"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        for part in parts {
+            let before = journal(&federation);
+            input.write_all(part.as_bytes()).unwrap();
+            wait_until_kept(&federation, before + 1);
+        }
+        drop(input);
+        counts(child.wait_with_output().unwrap())
+    };
+    let live = text("ACME-3", 5);
+    let (begin, end) = live.split_at(live.len() / 2);
+    let (begin, end) =
+        (format!("{begin}{}", end.split_inclusive('\n').next().unwrap()), end.split_once('\n').unwrap().1);
+    assert_eq!(piped(&[&begin, end]), (5, 0));
+    assert_eq!(piped(&[&format!("{live}{}", second("ACME-3", 6))]), (1, 5));
+
+    let output = federation.output(&["feed", "push", "one.csv", "--as", "acme", "--stream", &"x".repeat(48)]);
+    assert_eq!(reason(&output), "stream_name");
+    federation.stop("acme");
+    assert_kept_once(&federation, 250 + 250 + 50 + 6);
 }
 
 fn pushing(federation: &Federation, file: &str) -> Child {

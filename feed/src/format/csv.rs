@@ -1,16 +1,19 @@
-//! CSV: a header line that names the columns, then a line for each position.
+//! CSV: a header line that names the columns, then a line for each position. A line may end early, but has no more
+//! cells than the header: what stands in which column would not be certain.
 
 use std::io::BufRead;
 
 use super::{
     ReadError, Reading, Record,
-    detect::without_mark,
     fields::{Draft, Field},
 };
 use crate::lines::{LINE_BYTES_MAX, Line, Lines};
 
-/// Columns of a line, at most; further ones are not looked at.
-const COLUMNS_MAX: usize = 256;
+/// Cells of a line, at most: one, and one more for each delimiter.
+const CELLS_MAX: usize = LINE_BYTES_MAX + 1;
+
+/// Characters of a column's name that are told.
+const COLUMN_SHOWN_MAX: usize = 64;
 
 /// A table as it is read.
 pub(super) struct Table<R> {
@@ -39,7 +42,7 @@ impl<R: BufRead> Table<R> {
             let reading = match (line, &mut self.columns) {
                 (Line::Whole(line), _) if line.trim_ascii().is_empty() => continue,
                 (Line::Whole(line), None) => {
-                    self.columns = Some(Columns::of_header(without_mark(line))?);
+                    self.columns = Some(Columns::of_header(line)?);
                     continue;
                 }
                 (Line::TooLong, None) => {
@@ -61,7 +64,7 @@ impl Columns {
             fields: Vec::new(),
             splitter: csv_core::ReaderBuilder::new().delimiter(delimiter.unwrap_or(b',')).build(),
             text: vec![0; LINE_BYTES_MAX],
-            ends: vec![0; COLUMNS_MAX],
+            ends: vec![0; CELLS_MAX],
             cells: 0,
         };
         columns.split(line);
@@ -76,12 +79,23 @@ impl Columns {
                 return Err(ReadError::Header { missing });
             }
         }
+        for (index, field) in named.iter().enumerate().filter(|(_, field)| field.is_some()) {
+            if named.iter().take(index).any(|before| before == field) {
+                let name = columns.cells().nth(index).flatten().unwrap_or_default();
+                return Err(ReadError::Repeated { column: name.trim().chars().take(COLUMN_SHOWN_MAX).collect() });
+            }
+        }
         columns.fields = named;
         Ok(columns)
     }
 
     fn read(&mut self, line: &[u8], device: Option<&str>) -> Reading {
         self.split(line);
+        // A decimal comma would move every value behind it into the next column.
+        if self.cells > self.fields.len() {
+            let (cells, columns) = (self.cells, self.fields.len());
+            return Reading::unreadable(format!("{cells} cells, but the header has {columns}"));
+        }
         let mut draft = Draft::default();
         for (cell, field) in self.cells().zip(&self.fields) {
             match (cell, field) {

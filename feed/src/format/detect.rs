@@ -1,9 +1,22 @@
 //! Which format a file is in: by its first bytes, then by its name.
 
-use super::Format;
+use super::{Format, ReadError};
+use crate::lines::without_mark;
 
-/// The byte order mark of UTF-8, which some programs write.
-const MARK: &[u8] = b"\xef\xbb\xbf";
+/// What the first bytes of gzip are (RFC 1952), and of UTF-16 in either order of its bytes.
+const GZIP: &[u8] = b"\x1f\x8b";
+const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
+/// That an input does not begin as what is no text of any format.
+pub(super) fn text(first: &[u8]) -> Result<(), ReadError> {
+    if first.starts_with(GZIP) {
+        return Err(ReadError::Compressed);
+    }
+    if UTF_16.iter().any(|mark| first.starts_with(mark)) {
+        return Err(ReadError::Utf16);
+    }
+    Ok(())
+}
 
 pub(super) fn detect(name: &str, first: &[u8]) -> Format {
     let named = |ending: &str| name.len() > ending.len() && name.to_ascii_lowercase().ends_with(ending);
@@ -35,8 +48,4 @@ pub(super) fn one_a_line(first: &[u8]) -> bool {
     let text = without_mark(first).trim_ascii_start();
     let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii();
     !(line.first() == Some(&b'[') || line == b"{")
-}
-
-pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(MARK).unwrap_or(bytes)
 }

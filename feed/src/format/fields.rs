@@ -164,6 +164,15 @@ impl Draft {
         value
     }
 
+    /// Whether the speed or the heading is known.
+    pub(super) fn has_movement(&self, field: Field) -> bool {
+        match field {
+            Field::Speed(_) => self.speed_mps.is_some(),
+            Field::Heading => self.heading_deg.is_some(),
+            _ => false,
+        }
+    }
+
     /// Sets the place from numbers.
     pub(super) fn place(&mut self, latitude: f64, longitude: f64) {
         (self.latitude, self.longitude) = (Some((0, latitude)), Some((0, longitude)));

@@ -1,8 +1,9 @@
 //! Track points of GPX 1.1, <https://www.topografix.com/GPX/1/1/>.
 //!
-//! A point is numbered among all of its file. Its device is the name of its track. Within a point `time` is
-//! read, and `speed` in metres per second and `course` in degrees, where a program put them (GPX 1.0 and the
-//! usual extensions). Way points and routes are places somebody thought of, not positions.
+//! A point is numbered among all of its file. Its device is the name of its track. Of a point its own `time` is
+//! read, and `speed` in metres per second and `course` in degrees, where a program put them: as its own (GPX 1.0),
+//! or else within its extensions. What else stands deeper, such as the name or the time of a sensor, is nobody's
+//! business. Way points and routes are places somebody thought of, not positions.
 
 use std::{
     borrow::Cow,
@@ -22,6 +23,8 @@ pub(super) struct Track<R> {
     number: u64,
     /// The name of the track that is being read.
     name: Option<String>,
+    /// Elements that are open within the track, outside of its points.
+    depth: u32,
     point: Option<Point>,
     /// What the next text says.
     expected: Expected,
@@ -30,6 +33,8 @@ pub(super) struct Track<R> {
 struct Point {
     draft: Draft,
     refused: Option<Reading>,
+    /// Elements that are open within it: what is unended elsewhere does not count.
+    depth: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -41,12 +46,13 @@ enum Expected {
 
 impl<R: BufRead> Track<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { markup: Markup::new(input), number: 0, name: None, point: None, expected: Expected::Nothing }
+        Self { markup: Markup::new(input), number: 0, name: None, depth: 0, point: None, expected: Expected::Nothing }
     }
 
     pub(super) fn next(&mut self, device: Option<&str>) -> io::Result<Option<Record>> {
         while let Some(token) = self.markup.next()? {
-            let state = State { name: &mut self.name, point: &mut self.point, expected: &mut self.expected };
+            let Self { name, depth, point, expected, .. } = self;
+            let state = State { name, depth, point, expected };
             if let Some(reading) = state.take(token, device) {
                 self.number += 1;
                 return Ok(Some(Record { number: self.number, reading }));
@@ -60,6 +66,7 @@ impl<R: BufRead> Track<R> {
 /// The state beside the token that was just read.
 struct State<'a> {
     name: &'a mut Option<String>,
+    depth: &'a mut u32,
     point: &'a mut Option<Point>,
     expected: &'a mut Expected,
 }
@@ -93,31 +100,41 @@ impl State<'_> {
         *self.expected = Expected::Nothing;
         let text = String::from_utf8_lossy(tag);
         if let Some(name) = text.strip_prefix('/') {
-            return match local(name.trim_end()) {
-                "trkpt" => self.point.take().map(|point| point.finish(self.name.as_deref().or(device))),
-                "trk" => {
-                    *self.name = None;
-                    None
-                }
-                _ => None,
-            };
+            return self.end(local(name.trim_end()), device);
         }
-        let (content, empty) = text.strip_suffix('/').map_or((&*text, false), |content| (content, true));
+        let (content, is_empty) = text.strip_suffix('/').map_or((&*text, false), |content| (content, true));
         let name = content.split_ascii_whitespace().next().unwrap_or_default();
         match local(name) {
-            "trk" => *self.name = None,
-            "name" if self.point.is_none() => *self.expected = Expected::Name,
-            "time" => *self.expected = Expected::Value(Field::Time),
-            "speed" => *self.expected = Expected::Value(Field::Speed(Unit::MetresPerSecond)),
-            "course" => *self.expected = Expected::Value(Field::Heading),
+            "trk" => (*self.name, *self.depth) = (None, 0),
             "trkpt" => {
                 let before = self.point.replace(Point::of_tag(content, name.len()));
-                if empty {
-                    return self.point.take().map(|point| point.finish(self.name.as_deref().or(device)));
+                if is_empty {
+                    return self.end("trkpt", device);
                 }
                 return before.map(|_| Reading::unreadable("the track point is not ended"));
             }
-            _ => {}
+            inner => {
+                *self.expected = match self.point {
+                    Some(point) => point.expected(inner),
+                    None if inner == "name" && *self.depth == 0 => Expected::Name,
+                    None => Expected::Nothing,
+                };
+                let depth = self.point.as_mut().map_or(self.depth, |point| &mut point.depth);
+                *depth = depth.saturating_add(u32::from(!is_empty));
+            }
+        }
+        None
+    }
+
+    /// An element ends.
+    fn end(self, name: &str, device: Option<&str>) -> Option<Reading> {
+        match name {
+            "trkpt" => return self.point.take().map(|point| point.finish(self.name.as_deref().or(device))),
+            "trk" => *self.name = None,
+            _ => {
+                let depth = self.point.as_mut().map_or(self.depth, |point| &mut point.depth);
+                *depth = depth.saturating_sub(1);
+            }
         }
         None
     }
@@ -139,7 +156,7 @@ impl State<'_> {
 
 impl Point {
     fn of_tag(content: &str, name_len: usize) -> Self {
-        let mut point = Self { draft: Draft::default(), refused: None };
+        let mut point = Self { draft: Draft::default(), refused: None, depth: 0 };
         for attribute in BytesStart::from_content(content, name_len).attributes() {
             let value = attribute.as_ref().ok().and_then(|one| one.normalized_value(XmlVersion::Explicit1_0).ok());
             let field = match attribute.as_ref().map(|one| one.key.as_ref()) {
@@ -154,6 +171,19 @@ impl Point {
             point.draft.set((field, 0), value.as_deref().unwrap_or("?"));
         }
         point
+    }
+
+    /// What the text of an element within the point says.
+    fn expected(&self, name: &str) -> Expected {
+        let field = match name {
+            "time" => Field::Time,
+            "speed" => Field::Speed(Unit::MetresPerSecond),
+            "course" => Field::Heading,
+            _ => return Expected::Nothing,
+        };
+        let is_own = self.depth == 0;
+        let is_read = is_own || field != Field::Time && !self.draft.has_movement(field);
+        if is_read { Expected::Value(field) } else { Expected::Nothing }
     }
 
     fn finish(self, device: Option<&str>) -> Reading {

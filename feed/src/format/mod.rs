@@ -26,6 +26,7 @@ mod owntracks;
 mod project44;
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     io::{self, BufRead},
 };
@@ -103,19 +104,19 @@ pub enum Reading {
         /// [`Reason::Unreadable`] or [`Reason::LineTooLong`].
         reason: Reason,
         /// What is wrong, in a few words for a person.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// A record that rightly holds no position, such as a device's farewell or a polygon.
     Other,
 }
 
 impl Reading {
-    fn unreadable(why: &'static str) -> Self {
-        Self::Refused { reason: Reason::Unreadable, why }
+    fn unreadable(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::Refused { reason: Reason::Unreadable, why: why.into() }
     }
 
     fn too_long() -> Self {
-        Self::Refused { reason: Reason::LineTooLong, why: "longer than the limit; skipped unread" }
+        Self::Refused { reason: Reason::LineTooLong, why: "longer than the limit; skipped unread".into() }
     }
 
     fn of(read: Result<Position, &'static str>) -> Self {
@@ -133,6 +134,26 @@ pub enum ReadError {
         /// What is missing, with its usual spellings.
         missing: &'static str,
     },
+    /// The input is compressed.
+    Compressed,
+    /// The input is in UTF-16.
+    Utf16,
+    /// The header of a CSV file names one column twice; which of them is meant is not known.
+    Repeated {
+        /// Its name.
+        column: String,
+    },
+}
+
+impl ReadError {
+    /// Stable reason in `snake_case`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Compressed => "feed_compressed",
+            Self::Utf16 => "feed_utf16",
+            Self::Input(_) | Self::Header { .. } | Self::Repeated { .. } => "feed_unreadable",
+        }
+    }
 }
 
 impl From<io::Error> for ReadError {
@@ -146,6 +167,11 @@ impl std::fmt::Display for ReadError {
         match self {
             Self::Input(error) => write!(f, "the input cannot be read ({error})"),
             Self::Header { missing } => write!(f, "the first line names no column for {missing}"),
+            Self::Compressed => f.write_str("the input is compressed; unpack it first"),
+            Self::Utf16 => f.write_str("the input is UTF-16; save it as UTF-8"),
+            Self::Repeated { column } => {
+                write!(f, "the first line names the column `{column}` twice; leave the one that is meant")
+            }
         }
     }
 }
@@ -170,8 +196,9 @@ impl<R: BufRead> Reader<R> {
     /// Reads `input` as `format`; `device` is meant where a record names none.
     ///
     /// # Errors
-    /// When the input fails at its beginning.
+    /// When the input fails at its beginning, or is no text that can be read.
     pub fn new(mut input: R, format: Format, device: Option<String>) -> Result<Self, ReadError> {
+        detect::text(input.fill_buf()?)?;
         let shape = match format {
             Format::JsonLines => json::flat,
             Format::GeoJson => geojson::feature,

@@ -20,8 +20,7 @@ struct Update {
     latitude: Option<f64>,
     longitude: Option<f64>,
     utc_timestamp: Option<String>,
-    #[serde(default)]
-    equipment_identifiers: Vec<Identifier>,
+    equipment_identifiers: Option<Vec<Identifier>>,
 }
 
 #[derive(Deserialize)]
@@ -55,7 +54,7 @@ impl Update {
             kind if kind.contains("PHONE") => None,
             _ => Some(2),
         };
-        let equipment = self.equipment_identifiers.iter().filter(|identifier| rank(identifier).is_some());
+        let equipment = self.equipment_identifiers.iter().flatten().filter(|identifier| rank(identifier).is_some());
         equipment.min_by_key(rank)?.value.as_deref()
     }
 }

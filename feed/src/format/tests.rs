@@ -75,10 +75,42 @@ fn bad_lines_of_csv_are_refused_one_by_one() {
                 \"T1,1660169569000,27.5,-99.5\n\
                 T1,1660169569000,27.5,-99.5,more,than,the,header\n";
     let records = read(Format::Csv, text);
-    let unreadable: Vec<_> = [3, 4, 5, 6, 7, 8].map(|line| (line, Reason::Unreadable)).into();
+    let unreadable: Vec<_> = [3, 4, 5, 6, 7, 8, 9].map(|line| (line, Reason::Unreadable)).into();
     assert_eq!(refused(&records), unreadable);
     assert_eq!((records.first().unwrap().number, records.last().unwrap().number), (2, 9));
-    assert_eq!(good(&records), 2);
+    assert_eq!(good(&records), 1);
+}
+
+#[test]
+fn a_line_with_more_cells_than_the_header_is_refused_as_its_columns_are_not_certain() {
+    // The point at 40.5 north and 100.25 west, with decimal commas.
+    let text = "device,time,lat,lon,speed\nT1,1660169569,40,5,-100,25\nT1,1660169569,27.5,-99.5,\n";
+    let records = read(Format::Csv, text);
+    let why = "6 cells, but the header has 5".into();
+    assert_eq!(records[0].reading, Reading::Refused { reason: Reason::Unreadable, why });
+    assert_eq!(records[1], found(3, position("T1", AT, 27.5, -99.5)));
+    let wide =
+        |cells: usize| format!("time,lat,lon{}\n1660169569,27.5,-99.5{}\n", ",w".repeat(997), ",w".repeat(cells));
+    assert_eq!(good(&read_as(Format::Csv, &wide(997), Some("T1"))), 1);
+    assert_eq!(refused(&read_as(Format::Csv, &wide(998), Some("T1"))).len(), 1);
+}
+
+#[test]
+fn a_table_with_two_columns_of_one_name_is_not_begun() {
+    for (header, expected) in [
+        ("device,time,latitude,longitude,latitude", Some("latitude")),
+        ("device,time,lat,lon, Device ", Some("Device")),
+        ("device,time,lat,lon,note,note", None),
+        ("device,name,time,lat,latitude,lon,speed_kmh,speed_mph", None),
+    ] {
+        let mut reader = Reader::new(Cursor::new(header), Format::Csv, None).unwrap();
+        let column = match reader.next() {
+            None => None,
+            Some(Err(ReadError::Repeated { column })) => Some(column),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(column.as_deref(), expected, "{header}");
+    }
 }
 
 #[test]
@@ -181,6 +213,26 @@ fn gpx_gives_its_track_points() {
 }
 
 #[test]
+fn what_stands_deeper_in_gpx_is_no_name_and_no_time() {
+    let text = r#"<gpx><extensions><name>file</name></extensions><trk><name>T1</name>
+        <extensions><owner><name>Somebody</name></owner><line/><name>colour</name></extensions>
+        <trkseg><trkpt lat="27.5" lon="-99.5"><ele/><time>2022-08-10T22:12:49Z</time><speed>10</speed>
+        <extensions><x:sensor><x:time>2001-01-01T00:00:00Z</x:time><x:name>thermometer</x:name></x:sensor>
+        <x:speed>99</x:speed><x:course>90</x:course></extensions></trkpt>
+        <trkpt lat="27.5" lon="-99.5"><extensions><time>2001-01-01T00:00:00Z</time></extensions></trkpt>
+        <extensions><name>segment</name></extensions>
+        <trkpt lat="27.5" lon="-99.5"><ele><time>2022-08-10T22:12:49Z</time></trkpt>
+        <trkpt lat="27.5" lon="-99.5"><time>2022-08-10T22:12:49Z</time></trkpt></trkseg></trk></gpx>"#;
+    let plain = position("T1", AT, 27.5, -99.5);
+    let first = Position { speed_mps: Some(10.0), heading_deg: Some(90.0), ..plain.clone() };
+    let records = read(Format::Gpx, text);
+    assert_eq!((records[0].clone(), records[3].clone()), (found(1, first), found(4, plain)));
+    // Neither has a time of its own; the second of them has an element that is not ended.
+    let why = |record: &Record| matches!(&record.reading, Reading::Refused { why, .. } if why == "no time");
+    assert!(why(&records[1]) && why(&records[2]), "{records:?}");
+}
+
+#[test]
 fn bad_track_points_are_refused_one_by_one() {
     let good_point = r#"<trkpt lat="27.5" lon="-99.5"><time>2022-08-10T22:12:49Z</time></trkpt>"#;
     let text = [
@@ -242,6 +294,8 @@ fn project44_updates_are_read_and_bare_events_passed() {
     assert_eq!(records[3].reading, Reading::Other);
     assert_eq!(refused(&records), [(3, Reason::Unreadable), (5, Reason::Unreadable)]);
     assert_eq!(Format::detect("-", text.as_bytes()), Format::Project44);
+    let nameless = update(vehicle, place).replace(&format!("[{vehicle}]"), "null");
+    assert_eq!(read_as(Format::Project44, &nameless, Some("T1")), [found(1, position("T1", AT, 27.5, -99.5))]);
 }
 
 #[test]
@@ -259,6 +313,42 @@ fn formats_are_told_apart_by_content_before_name() {
     }
     for format in Format::ALL {
         assert_eq!(Format::from_word(format.as_str()), Some(format));
+    }
+}
+
+#[test]
+fn a_byte_order_mark_costs_no_record_in_any_format() {
+    let json = r#"{"_type":"location","tid":"T1","device":"T1","tst":1660169569,"lat":27.5,"lon":-99.5}"#;
+    let update = r#"{"latitude":27.5,"longitude":-99.5,"utcTimestamp":"2022-08-10T22:12:49"}"#;
+    let feature =
+        r#"{"type":"Feature","geometry":{"type":"Point","coordinates":[-99.5,27.5]},"properties":{"at":1660169569}}"#;
+    let track = r#"<gpx><trk><trkpt lat="27.5" lon="-99.5"><time>2022-08-10T22:12:49Z</time></trkpt></trk></gpx>"#;
+    for (format, text) in [
+        (Format::Csv, "time,lat,lon\n1660169569,27.5,-99.5"),
+        (Format::JsonLines, json),
+        (Format::OwnTracks, json),
+        (Format::Project44, update),
+        (Format::GeoJson, feature),
+        (Format::Gpx, track),
+    ] {
+        let marked = format!("\u{feff}{text}\n");
+        let records = read_as(format, &marked, Some("T1"));
+        assert_eq!((good(&records), records.len()), (1, 1), "{format:?} {records:?}");
+        assert_eq!(Format::detect("-", marked.as_bytes()), Format::detect("-", text.as_bytes()));
+    }
+}
+
+#[test]
+fn what_is_no_text_is_told_at_its_beginning_in_every_format() {
+    let utf_16 = |order: fn(u16) -> [u8; 2]| "\u{feff}time,lat".encode_utf16().flat_map(order).collect::<Vec<_>>();
+    let gzip = b"\x1f\x8b\x08\0\0\0\0\0".to_vec();
+    for (bytes, reason) in
+        [(utf_16(u16::to_le_bytes), "feed_utf16"), (utf_16(u16::to_be_bytes), "feed_utf16"), (gzip, "feed_compressed")]
+    {
+        for format in Format::ALL {
+            let error = Reader::new(Cursor::new(bytes.clone()), format, None).err().unwrap();
+            assert_eq!(error.reason(), reason, "{format:?}");
+        }
     }
 }
 
@@ -307,7 +397,8 @@ fn sample(format: Format) -> &'static str {
 
 fn all_read(format: Format, bytes: &[u8]) -> usize {
     let input = BufReader::with_capacity(7, Cursor::new(bytes));
-    Reader::new(input, format, Some("T".to_owned())).unwrap().take_while(Result::is_ok).count()
+    let Ok(reader) = Reader::new(input, format, Some("T".to_owned())) else { return 0 };
+    reader.take_while(Result::is_ok).count()
 }
 
 proptest! {

@@ -15,8 +15,12 @@ fn at(seconds: i64, latitude: f64, longitude: f64) -> Position {
     }
 }
 
+fn bounds() -> Bounds {
+    Bounds { clock_skew_ms: 300_000, age_max_ms: 30 * 86_400_000, speed_max_mps: 50.0, region: None }
+}
+
 fn fresh() -> Plausibility {
-    Plausibility::new(Bounds::default())
+    Plausibility::new(bounds())
 }
 
 fn judged(position: &Position) -> Result<(), Reason> {
@@ -60,7 +64,7 @@ fn a_latitude_beyond_the_pole_is_a_longitude() {
 #[test]
 fn a_region_tells_what_was_exchanged() {
     let region = Region { south: 24.0, west: -125.0, north: 50.0, east: -66.0 };
-    let mut feed = Plausibility::new(Bounds { region: Some(region), ..Bounds::default() });
+    let mut feed = Plausibility::new(Bounds { region: Some(region), ..bounds() });
     assert_eq!(feed.check(&at(0, -83.0, 42.3), NOW), Err(Reason::Swapped));
     assert_eq!(feed.check(&at(0, 42.3, -83.0), NOW), Ok(()));
     // Outside either way is not exchanged; a feed may have a truck abroad.
@@ -87,7 +91,7 @@ fn the_point_without_a_place_is_null_island() {
 #[test]
 fn clocks_may_differ_by_minutes_and_not_by_a_day() {
     let moment = |at_ms| Position { at_ms, ..at(0, 27.5, -99.5) };
-    let bounds = Bounds::default();
+    let bounds = bounds();
     assert_eq!(judged(&moment(NOW + bounds.clock_skew_ms)), Ok(()));
     assert_eq!(judged(&moment(NOW + bounds.clock_skew_ms + 1)), Err(Reason::InFuture));
     assert_eq!(judged(&moment(NOW + 86_400_000)), Err(Reason::InFuture));
@@ -114,6 +118,7 @@ fn what_comes_late_is_accepted_and_turns_nothing_back() {
     let mut feed = fresh();
     assert_eq!(feed.check(&at(600, 27.5, -99.5), NOW), Ok(()));
     assert_eq!(feed.check(&at(0, 27.4, -99.5), NOW), Ok(()));
+    assert_eq!((feed.newest_ms("T1"), feed.newest_ms("T2")), (Some(at(600, 0.0, 0.0).at_ms), None));
     assert_eq!(feed.check(&at(601, 27.5, -99.5), NOW), Ok(()));
     assert_eq!(feed.check(&at(601, 27.5, -99.5), NOW), Ok(()), "the same again is no jump");
 }

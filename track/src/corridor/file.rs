@@ -93,6 +93,8 @@ impl Corridor {
             let message = format!("The file is larger than {} MiB; simplify its lines.", FILE_BYTES_MAX >> 20);
             return Err(CorridorError::new("file_too_large", message));
         }
+        // A mark of the byte order says nothing (RFC 8259, section 8.1), and some programs write one.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let value: Value = serde_json::from_str(text).map_err(|error| {
             let message = format!("This is not JSON: {error}. (JSON has no NaN and no infinity.)");
             CorridorError::new("not_json", message)

@@ -44,24 +44,26 @@ pub(crate) fn line(geometry: Geometry) -> Result<(Line, Vec<Vec<Degrees>>), Corr
     };
     let outline = outline(&parts, LINE_POINTS_MAX)?;
     let places = places(&outline)?;
+    // Before there is a line: between places opposite each other on the earth there is none.
+    let mut pairs = places.iter().flat_map(|part| part.windows(2)).map(|pair| (pair[0], pair[1]));
+    if let Some((from, to)) = pairs.find(|(from, to)| from.distance_m(*to) > ARC_MAX_M) {
+        let (latitude, longitude) = from.degrees();
+        return Err(CorridorError::new(
+            "points_too_far_apart",
+            format!(
+                "The next point after latitude {latitude:.4}, longitude {longitude:.4} is {:.0} km away; put points at \
+                 most {:.0} km apart.",
+                from.distance_m(to) / 1_000.0,
+                ARC_MAX_M / 1_000.0
+            ),
+        ));
+    }
     let Some(line) = Line::new(&places) else {
         return Err(CorridorError::new(
             "line_too_short",
             "Each part of the corridor's line needs at least two different points.",
         ));
     };
-    if let Some(long) = line.arcs().iter().find(|arc| arc.length_m() > ARC_MAX_M) {
-        let (latitude, longitude) = long.start().degrees();
-        return Err(CorridorError::new(
-            "points_too_far_apart",
-            format!(
-                "The next point after latitude {latitude:.4}, longitude {longitude:.4} is {:.0} km away; put points at \
-                 most {:.0} km apart.",
-                long.length_m() / 1_000.0,
-                ARC_MAX_M / 1_000.0
-            ),
-        ));
-    }
     Ok((line, outline))
 }
 

@@ -95,7 +95,7 @@ pub(crate) fn reports(truth: &[Truth], noise: &Noise, seed: u64) -> Vec<Point> {
     truth.iter().filter(|truth| !truth.silent).map(report).collect()
 }
 
-/// All events of a device, with the clock ticking every minute between its reports.
+/// All events of a device, with the clock ticking at its reports and every minute between them.
 pub(crate) fn track(corridors: &Corridors, points: &[Point]) -> Vec<TrackEvent> {
     let mut tracker = Tracker::new("truck");
     let mut events = Vec::new();
@@ -107,8 +107,9 @@ pub(crate) fn track(corridors: &Corridors, points: &[Point]) -> Vec<TrackEvent> 
         }
         clock_ms = point.at_ms;
         events.extend(tracker.observe(corridors, *point));
+        events.extend(tracker.tick(corridors, clock_ms));
     }
-    events.extend(tracker.tick(corridors, clock_ms + 10_000));
+    events.extend(tracker.finish(corridors));
     events
 }
 

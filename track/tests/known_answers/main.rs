@@ -2,7 +2,7 @@
 //!
 //! The corridor is chained from the interstates of the Travel Mapping project, the noise is that of the car of Newson
 //! and Krumm's *Hidden Markov map matching through noise and sparseness* (ACM GIS 2009). Where these data are
-//! absent, the tests say so and end. No value of the tracker was estimated from them; what is replayed is the second
+//! absent, the tests say so and end, or fail where `SALLYPORT_DATA_REQUIRED` is set. No value of the tracker was estimated from them; what is replayed is the second
 //! half of the car's record, the first is for trying things.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -23,6 +23,7 @@ fn data(folder: &str) -> Option<PathBuf> {
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
     let path = root.join(folder);
     if !path.is_dir() {
+        assert!(std::env::var_os("SALLYPORT_DATA_REQUIRED").is_none(), "{folder} is not at SALLYPORT_DATA");
         println!("{folder} is not here: skipped");
         return None;
     }

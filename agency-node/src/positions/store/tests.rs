@@ -44,6 +44,8 @@ async fn streams_go_on_after_a_restart_and_repeat_nothing() {
     assert_eq!(store.acknowledged("other", "a"), None);
     append(&store, "a", 2).await.unwrap();
     append(&store, "a", 4).await.unwrap();
+    // Batches are of three points; one that is sent again counts once.
+    assert_eq!(store.reached("gps", "a"), Some(Reached { sequence: 4, points: Some(12) }));
     let gap = append(&store, "a", 6).await.unwrap_err();
     assert_eq!((gap.kind, gap.reason.as_str()), (Kind::Conflict, "sequence_gap"));
     let expected = [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("a", 4)].map(|(s, n)| (s.to_owned(), n));
@@ -59,6 +61,25 @@ async fn a_batch_sent_twice_at_once_is_kept_once() {
         outcome.unwrap();
     }
     assert_eq!(held(&store).await, [("a".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn a_feed_takes_one_file_after_the_other_without_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    append(&store, "first", 1).await.unwrap();
+    let files: Vec<String> = (0..10_000).map(|number| number.to_string()).collect();
+    for outcome in futures::future::join_all(files.iter().map(|file| append(&store, file, 1))).await {
+        outcome.unwrap();
+    }
+    assert_eq!((store.acknowledged("gps", "first"), store.acknowledged("gps", &files[9_999])), (None, Some(1)));
+    drop(store);
+    let store = open(directory.path());
+    append(&store, &files[0], 2).await.unwrap();
+    // What was forgotten begins again, and is kept again.
+    append(&store, "first", 1).await.unwrap();
+    store.settle().await.unwrap();
+    assert_eq!(settled(&store), 3 * 10_003);
 }
 
 #[tokio::test]
