@@ -99,7 +99,7 @@ fn what_cannot_happen_is_refused_with_its_reason() {
     let pursued = assigned_to_ana.after(event(2, &ana, What::Pursued)).unwrap();
     let over = pursued.after(event(3, &ana, concluded(Outcome::NoFinding))).unwrap();
     let confirm = |name: &str| What::ExceptionConfirmed { exception: text(name), note: text("filed at noon") };
-    let cases: [(&Lead, &Actor, What, &str); 19] = [
+    let cases: [(&Lead, &Actor, What, &str); 20] = [
         (&raised(0), &ana, What::Pursued, "lead_not_assigned"),
         (&raised(0), &ana, What::Declined { reason: text("r") }, "lead_not_assigned"),
         (&raised(0), &ana, concluded(Outcome::NoFinding), "lead_not_assigned"),
