@@ -96,8 +96,15 @@ impl Tracks {
             }
             let new = |device: &String| Followed { heard_ms: 0, tracker: Tracker::new(device.as_str()) };
             let followed = trackers.entry(position.device.clone()).or_insert_with_key(new);
-            followed.heard_ms = batch.received_ms;
-            for event in followed.tracker.observe(&self.designated.corridors, track_point(&position)) {
+            let mut events = Vec::new();
+            if followed.heard_ms < batch.received_ms {
+                // Until the batch came the device was silent. After a crash batches are measured again without the
+                // ticks that were between them, and silence that was told then must be known to be taken back.
+                followed.heard_ms = batch.received_ms;
+                events = followed.tracker.tick(&self.designated.corridors, batch.received_ms);
+            }
+            events.extend(followed.tracker.observe(&self.designated.corridors, track_point(&position)));
+            for event in events {
                 is_changed |= self.events.take(event);
             }
         }

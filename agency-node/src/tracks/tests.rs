@@ -112,6 +112,27 @@ fn after_a_crash_at_any_batch_the_events_are_the_same() {
 }
 
 #[test]
+fn silence_that_was_told_before_a_crash_is_taken_back_when_what_was_kept_meanwhile_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let silent = |tracks: &Tracks| rows(tracks).iter().filter(|row| row.contains(",dark,")).count();
+    let mut tracks = Tracks::open(folder.path(), &settings).unwrap();
+    trip().take(20).for_each(|placed| _ = tracks.measure(placed));
+    tracks.tick(START_MS + 80 * MINUTE_MS, 90);
+    assert_eq!(silent(&tracks), 1);
+    tracks.write_events().unwrap();
+    drop(tracks);
+    let mut tracks = Tracks::open(folder.path(), &settings).unwrap();
+    trip().take(20).for_each(|placed| _ = tracks.measure(placed));
+    assert_eq!(silent(&tracks), 1);
+    for mut placed in trip().skip(20) {
+        placed.batch.received_ms = START_MS + 81 * MINUTE_MS;
+        tracks.measure(placed);
+    }
+    assert_eq!(silent(&tracks), 0, "{:?}", rows(&tracks));
+}
+
+#[test]
 fn trackers_that_cannot_be_read_begin_anew_and_damaged_events_stop_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path());
