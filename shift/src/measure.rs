@@ -1,0 +1,207 @@
+//! Each place's share of all counts after a change, against its shares before.
+//!
+//! With n(p, t) events at place p in period t, the share is s(p, t) = n(p, t) / Σ n(q, t): what moves all
+//! places alike, a season or a bad year, leaves it as it was. The baseline of a place is the median of its
+//! shares m over the periods before; after the change its counts are pooled. How far it is from the baseline
+//! is told as the modified z-score of Iglewicz and Hoaglin (How to Detect and Handle Outliers, ASQC 1993),
+//!
+//! z = (share after − m) / max(1.4826 · MAD, √(m (1 − m) / N)),
+//!
+//! whose scale is the median absolute deviation of the shares before, 1.4826 making it the standard
+//! deviation of normal ones, and never less than the noise of counting N events after. They call 3.5 an
+//! outlier; here it is called a shift.
+
+/// From this |z| on a place has shifted (Iglewicz and Hoaglin).
+pub const SHIFT_FROM_Z: f64 = 3.5;
+/// Periods with counts that a baseline needs.
+pub const BASELINE_MIN: usize = 6;
+/// Makes a median absolute deviation the standard deviation of a normal distribution: 1 / Φ⁻¹(3/4).
+const NORMAL: f64 = 1.4826;
+
+/// A place and its counts in each period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// What the data call it.
+    pub place: String,
+    /// One for each period; 0 where it was not counted.
+    pub counts: Vec<u64>,
+}
+
+/// Where a place's share went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Its share is larger than before.
+    Up,
+    /// Its share is smaller than before.
+    Down,
+    /// Its share is what it was, as far as its ups and downs before tell.
+    AsBefore,
+}
+
+impl Direction {
+    /// As people and scripts read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::AsBefore => "as before",
+        }
+    }
+}
+
+/// What became of one place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shift {
+    /// What the data call it.
+    pub place: String,
+    /// Median of its shares before, 0 to 1.
+    pub share_before: f64,
+    /// Its share of all counts after.
+    pub share_after: f64,
+    /// Robust z; absent where the place has no share before, so that there is nothing to measure by.
+    pub z: Option<f64>,
+    /// Median count of a period before.
+    pub count_before: f64,
+    /// Mean count of a period after.
+    pub count_after: f64,
+    /// Periods in which it was not counted although others were.
+    pub uncounted: usize,
+    /// In a word.
+    pub direction: Direction,
+}
+
+impl Shift {
+    /// Change of the share as a part of the share before; absent where that is 0.
+    pub fn change(&self) -> Option<f64> {
+        (self.share_before > 0.0).then(|| self.share_after / self.share_before - 1.0)
+    }
+
+    /// Change of the share, of all counts.
+    pub fn moved(&self) -> f64 {
+        self.share_after - self.share_before
+    }
+}
+
+/// What became of all places.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shifts {
+    /// Largest |z| first, then those without one.
+    pub places: Vec<Shift>,
+    /// Median of all counts of a period before.
+    pub total_before: f64,
+    /// Mean of all counts of a period after.
+    pub total_after: f64,
+    /// Periods, by position, in which nothing was counted anywhere; they take no part.
+    pub empty: Vec<usize>,
+}
+
+/// Why nothing can be said.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unmeasurable {
+    /// Too few periods to know what is usual.
+    #[error(
+        "only {found} periods before the change have counts, and what is usual takes {BASELINE_MIN}; ask for more \
+         periods before, or for shorter ones"
+    )]
+    Baseline {
+        /// How many have any.
+        found: usize,
+    },
+    /// Nothing to compare.
+    #[error(
+        "nothing was counted after the change; ask about a time that the data sets have, `sallyport catalog` says which"
+    )]
+    NothingAfter,
+}
+
+/// Compares the periods from `before` on with those before it.
+///
+/// # Errors
+/// [`Unmeasurable`] when there is too little on either side.
+pub fn measure(series: &[Series], before: usize) -> Result<Shifts, Unmeasurable> {
+    let totals = totals(series);
+    let counted: Vec<usize> = (0..totals.len()).filter(|&period| totals[period] > 0).collect();
+    let (baseline, after): (Vec<usize>, Vec<usize>) = counted.iter().partition(|&&period| period < before);
+    if baseline.len() < BASELINE_MIN {
+        return Err(Unmeasurable::Baseline { found: baseline.len() });
+    }
+    if after.is_empty() {
+        return Err(Unmeasurable::NothingAfter);
+    }
+    let compared = Compared { totals: &totals, baseline: &baseline, after: &after };
+    let mut places: Vec<Shift> = series.iter().map(|one| compared.shift(one)).collect();
+    let size = |shift: &Shift| shift.z.map_or(-1.0, f64::abs);
+    places.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| a.place.cmp(&b.place)));
+    Ok(Shifts {
+        places,
+        total_before: median(baseline.iter().map(|&period| totals[period] as f64).collect()),
+        total_after: compared.after_of(&totals) / after.len() as f64,
+        empty: (0..totals.len()).filter(|&period| totals[period] == 0).collect(),
+    })
+}
+
+/// All counts of each period.
+fn totals(series: &[Series]) -> Vec<u64> {
+    let periods = series.iter().map(|one| one.counts.len()).max().unwrap_or_default();
+    let total = |period: usize| {
+        series.iter().filter_map(|one| one.counts.get(period)).fold(0u64, |sum, &count| sum.saturating_add(count))
+    };
+    (0..periods).map(total).collect()
+}
+
+/// The periods that have counts, and how many.
+struct Compared<'a> {
+    totals: &'a [u64],
+    baseline: &'a [usize],
+    after: &'a [usize],
+}
+
+impl Compared<'_> {
+    fn after_of(&self, counts: &[u64]) -> f64 {
+        self.after.iter().map(|&period| at(counts, period) as f64).sum()
+    }
+
+    fn shift(&self, one: &Series) -> Shift {
+        let count = |period: usize| at(&one.counts, period);
+        let shares: Vec<f64> =
+            self.baseline.iter().map(|&period| count(period) as f64 / self.totals[period] as f64).collect();
+        let usual = median(shares.clone());
+        let spread = NORMAL * median(shares.iter().map(|share| (share - usual).abs()).collect());
+        let events = self.after_of(self.totals);
+        let share_after = self.after_of(&one.counts) / events;
+        let scale = spread.max((usual * (1.0 - usual) / events).sqrt());
+        let z = (scale > 0.0).then(|| (share_after - usual) / scale);
+        Shift {
+            place: one.place.clone(),
+            share_before: usual,
+            share_after,
+            z,
+            count_before: median(self.baseline.iter().map(|&period| count(period) as f64).collect()),
+            count_after: self.after_of(&one.counts) / self.after.len() as f64,
+            uncounted: self.baseline.iter().chain(self.after).filter(|&&period| count(period) == 0).count(),
+            direction: match z {
+                Some(z) if z >= SHIFT_FROM_Z => Direction::Up,
+                Some(z) if z <= -SHIFT_FROM_Z => Direction::Down,
+                _ => Direction::AsBefore,
+            },
+        }
+    }
+}
+
+fn at(counts: &[u64], period: usize) -> u64 {
+    counts.get(period).copied().unwrap_or_default()
+}
+
+/// The middle of the values, or the mean of both in the middle; 0 of none.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match (values.get(middle), values.len() % 2) {
+        (None, _) => 0.0,
+        (Some(&upper), 1) => upper,
+        (Some(&upper), _) => (upper + values[middle - 1]) / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests;
