@@ -1,13 +1,14 @@
 //! Each place's share of all counts after a change, against its shares before.
 //!
 //! With n(p, t) events at place p in period t, the share is s(p, t) = n(p, t) / Σ n(q, t): what moves all
-//! places alike, a season or a bad year, leaves it as it was. The baseline of a place is the median of its
-//! shares m over the periods before; after the change its counts are pooled. How far it is from the baseline
-//! is told as the modified z-score of Iglewicz and Hoaglin (How to Detect and Handle Outliers, ASQC 1993),
+//! places alike, a season or a bad year, leaves it as it was. After the change counts are pooled. Shares of
+//! busy and of quiet places move by parts of themselves, so they are compared as logarithms, of n + ½ so that
+//! 0 has one. How far a place is from the median m of its logarithms before is told as the modified z-score
+//! of Iglewicz and Hoaglin (How to Detect and Handle Outliers, ASQC 1993),
 //!
-//! z = (share after − m) / max(1.4826 · MAD, √(m (1 − m) / N)),
+//! z = (ln share after − m) / max(1.4826 · MAD, √((1 − eᵐ) / (eᵐ N))),
 //!
-//! whose scale is the median absolute deviation of the shares before, 1.4826 making it the standard
+//! whose scale is the median absolute deviation of the logarithms before, 1.4826 making it the standard
 //! deviation of normal ones, and never less than the noise of counting N events after. They call 3.5 an
 //! outlier; here it is called a shift.
 
@@ -39,6 +40,16 @@ pub enum Direction {
 }
 
 impl Direction {
+    fn of(z: f64) -> Self {
+        if z.abs() < SHIFT_FROM_Z {
+            Self::AsBefore
+        } else if z > 0.0 {
+            Self::Up
+        } else {
+            Self::Down
+        }
+    }
+
     /// As people and scripts read it.
     pub fn word(self) -> &'static str {
         match self {
@@ -58,8 +69,8 @@ pub struct Shift {
     pub share_before: f64,
     /// Its share of all counts after.
     pub share_after: f64,
-    /// Robust z; absent where the place has no share before, so that there is nothing to measure by.
-    pub z: Option<f64>,
+    /// How far its share is from the median before, by its own ups and downs.
+    pub z: f64,
     /// Median count of a period before.
     pub count_before: f64,
     /// Mean count of a period after.
@@ -85,7 +96,7 @@ impl Shift {
 /// What became of all places.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shifts {
-    /// Largest |z| first, then those without one.
+    /// Largest |z| first.
     pub places: Vec<Shift>,
     /// Median of all counts of a period before.
     pub total_before: f64,
@@ -130,8 +141,7 @@ pub fn measure(series: &[Series], before: usize) -> Result<Shifts, Unmeasurable>
     }
     let compared = Compared { totals: &totals, baseline: &baseline, after: &after };
     let mut places: Vec<Shift> = series.iter().map(|one| compared.shift(one)).collect();
-    let size = |shift: &Shift| shift.z.map_or(-1.0, f64::abs);
-    places.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| a.place.cmp(&b.place)));
+    places.sort_by(|a, b| b.z.abs().total_cmp(&a.z.abs()).then_with(|| a.place.cmp(&b.place)));
     Ok(Shifts {
         places,
         total_before: median(baseline.iter().map(|&period| totals[period] as f64).collect()),
@@ -162,30 +172,33 @@ impl Compared<'_> {
     }
 
     fn shift(&self, one: &Series) -> Shift {
-        let count = |period: usize| at(&one.counts, period);
-        let shares: Vec<f64> =
-            self.baseline.iter().map(|&period| count(period) as f64 / self.totals[period] as f64).collect();
-        let usual = median(shares.clone());
-        let spread = NORMAL * median(shares.iter().map(|share| (share - usual).abs()).collect());
-        let events = self.after_of(self.totals);
-        let share_after = self.after_of(&one.counts) / events;
-        let scale = spread.max((usual * (1.0 - usual) / events).sqrt());
-        let z = (scale > 0.0).then(|| (share_after - usual) / scale);
+        let count = |period: usize| at(&one.counts, period) as f64;
+        let before = |value: &dyn Fn(usize) -> f64| median(self.baseline.iter().map(|&period| value(period)).collect());
+        let (counted, events) = (self.after_of(&one.counts), self.after_of(self.totals));
+        let log = |period: usize| log_share(count(period), self.totals[period] as f64);
+        let usual = before(&log);
+        let spread = NORMAL * before(&|period| (log(period) - usual).abs());
+        let expected = usual.exp() * events;
+        let noise = ((1.0 - usual.exp()).max(0.0) / expected).sqrt();
+        let scale = spread.max(noise);
+        let moved = log_share(counted, events) - usual;
+        let z = if scale > 0.0 { moved / scale } else { 0.0 };
         Shift {
             place: one.place.clone(),
-            share_before: usual,
-            share_after,
+            share_before: before(&|period| count(period) / self.totals[period] as f64),
+            share_after: counted / events,
             z,
-            count_before: median(self.baseline.iter().map(|&period| count(period) as f64).collect()),
-            count_after: self.after_of(&one.counts) / self.after.len() as f64,
-            uncounted: self.baseline.iter().chain(self.after).filter(|&&period| count(period) == 0).count(),
-            direction: match z {
-                Some(z) if z >= SHIFT_FROM_Z => Direction::Up,
-                Some(z) if z <= -SHIFT_FROM_Z => Direction::Down,
-                _ => Direction::AsBefore,
-            },
+            count_before: before(&count),
+            count_after: counted / self.after.len() as f64,
+            uncounted: self.baseline.iter().chain(self.after).filter(|&&period| count(period) == 0.0).count(),
+            direction: Direction::of(z),
         }
     }
+}
+
+/// Half an event more, so that none has a logarithm.
+fn log_share(count: f64, of: f64) -> f64 {
+    ((count + 0.5) / (of + 0.5)).ln()
 }
 
 fn at(counts: &[u64], period: usize) -> u64 {
