@@ -14,6 +14,8 @@ mod bad_questions;
 mod certificates;
 #[path = "hostile/consent.rs"]
 mod consent;
+#[path = "hostile/counts.rs"]
+mod counts;
 #[path = "hostile/dependencies.rs"]
 mod dependencies;
 #[path = "end_to_end/entries.rs"]

@@ -305,6 +305,26 @@ fn crossings_are_inbound_in_order_of_time_and_keep_to_their_lanes() {
 }
 
 #[test]
+fn vehicles_go_around_the_portals_and_people_on_foot_do_not() {
+    let options = SampleOptions::default();
+    let sample = sample(&options);
+    let (rows, _) = sample.rows(CROSSINGS);
+    let portals = options.portals_on().unwrap().to_string();
+    assert_eq!(portals, "2026-05-04");
+    let share = |port: &str, on_foot: bool, after: bool| {
+        let is_in = |row: &&HashMap<String, String>| {
+            (row["lane"] == "pedestrian") == on_foot && (row["crossed_at"][..10] >= *portals) == after
+        };
+        let all = rows.iter().filter(is_in).count();
+        rows.iter().filter(is_in).filter(|row| row["port_code"] == port).count() as f64 / all as f64
+    };
+    let change = |port: &str, on_foot: bool| share(port, on_foot, true) / share(port, on_foot, false) - 1.0;
+    assert!((-0.65..-0.55).contains(&change("2304", false)), "{}", change("2304", false));
+    assert!(change("2305", false) > 0.4 && change("2303", false) > 0.3);
+    assert!(change("2402", false).abs() < 0.1 && change("2304", true).abs() < 0.2);
+}
+
+#[test]
 fn shipments_are_silent_for_a_week_and_some_come_late() {
     let options = SampleOptions::default();
     let sample = sample(&options);
