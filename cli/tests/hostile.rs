@@ -22,6 +22,8 @@ mod dependencies;
 mod entries;
 #[path = "hostile/forgeries.rs"]
 mod forgeries;
+#[path = "hostile/liars.rs"]
+mod liars;
 #[path = "hostile/pipes.rs"]
 mod pipes;
 #[path = "hostile/policies.rs"]

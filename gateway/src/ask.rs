@@ -27,7 +27,8 @@ use tokio::{sync::mpsc, time::Instant};
 use tonic::Status;
 
 use crate::{
-    account, counts,
+    account,
+    counts::{self, Added},
     links::{self, Link, band},
     persons::{self, Persons},
     run::Gateway,
@@ -93,11 +94,7 @@ async fn answer(
     let threshold = question.header.minimum_datasets.max(obligations.minimum_datasets);
     if question.header.is_of_counts() {
         let added = counts::add_up(&mut streams, soft, hard).await;
-        trail.count("rows", added.rows);
-        trail.count("cells", added.cells);
-        let coverage = coverage(&question, &streams);
-        let answer = Answer { coverage, obligations: Some(obligations), ..Answer::default() };
-        count(trail, &answer);
+        let answer = of_counts(&question, obligations, &added, &streams, trail);
         return Ok(Worked { answer, sums: added.sums, streams, question });
     }
     if question.header.is_of_persons() {
@@ -118,6 +115,21 @@ async fn answer(
     let answer = score(&question, &links, obligations, &merged, &streams);
     count(trail, &answer);
     Ok(Worked { answer, sums: Vec::new(), streams, question })
+}
+
+fn of_counts(
+    question: &OpenedQuestion,
+    obligations: Obligations,
+    added: &Added,
+    streams: &[ContributorStream],
+    trail: &mut Trail,
+) -> Answer {
+    trail.count("rows", added.rows);
+    trail.count("cells", added.cells);
+    let coverage = coverage(question, streams);
+    let answer = Answer { coverage, obligations: Some(obligations), ..Answer::default() };
+    count(trail, &answer);
+    answer
 }
 
 fn of_persons(

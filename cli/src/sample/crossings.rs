@@ -83,7 +83,7 @@ pub(super) fn write(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress)) -> Resu
     };
     let (events, scripted) = (plan.events("crossings", schedule), &plan.deviations.crossings);
     let mut own_stream = plan.stream("deviations crossings");
-    let mut portals = Portals { from: plan.options.portals_from(), stream: plan.stream("portals") };
+    let (mut portals, mut own_portals) = (Portals::new(plan, "portals"), Portals::new(plan, "deviations portals"));
     let (total, malformed) = (events.total() + scripted.len() as u64, plan.options.malformed_lines);
     let mut file = CsvFile::create(plan.directory, CROSSINGS, HEADER, total, malformed, progress)?;
     for (minute, event) in interleave(events, scripted) {
@@ -94,7 +94,7 @@ pub(super) fn write(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress)) -> Resu
             }
             Event::Scripted(&person) => {
                 let crosser = Crosser { person, drives: false, may_err: false };
-                write_row(&mut file, plan, minute, crosser, (&mut own_stream, &mut portals));
+                write_row(&mut file, plan, minute, crosser, (&mut own_stream, &mut own_portals));
                 false
             }
         };
@@ -120,6 +120,10 @@ struct Portals {
 }
 
 impl Portals {
+    fn new(plan: &Plan<'_>, name: &str) -> Self {
+        Self { from: plan.options.portals_from(), stream: plan.stream(name) }
+    }
+
     fn instead_of(&mut self, port: &'static str, lane: &str, minute: u32) -> &'static str {
         let drawn = port == PORTALS_AT && lane != "pedestrian" && self.from.is_some_and(|from| minute >= from);
         if !drawn || !self.stream.chance(INSTEAD_PER_MILLE) {
@@ -140,13 +144,7 @@ fn write_drawn(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, actor: Acto
     write_row(file, plan, minute, Crosser { person, drives, may_err: actor.may_err() }, choices);
 }
 
-fn write_row(
-    file: &mut CsvFile<'_>,
-    plan: &Plan<'_>,
-    minute: u32,
-    crosser: Crosser,
-    (stream, portals): Choices<'_>,
-) {
+fn write_row(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, crosser: Crosser, (stream, portals): Choices<'_>) {
     let people = &plan.people;
     let Crosser { person, drives, may_err } = crosser;
     let lane = lane(plan, person, drives, stream);

@@ -118,8 +118,8 @@ fn bytes_are_pinned() {
     }
 }
 const PINNED: [(u32, &str); 2] = [
-    (0, "db92f215fe9f0f265e201ed5dedc90520aee875fb5a24bb379daccf3131d738a"),
-    (20, "360d698118001c1b371f3a9064861446e00189e0e70122ddf88a1f56f2fbbb56"),
+    (0, "fbd62ed3b45a0ccb6bc32beb059d099046229a6f5ee49b3bfdf94c63a5445ec6"),
+    (20, "0f026de00d8fb1caa1f7a710f7f3b1ec68f3203a161837f8ff54072ee4a455e1"),
 ];
 
 #[test]

@@ -228,10 +228,25 @@ fn counting_is_allowed_by_nothing_that_does_not_say_so_and_may_need_a_release() 
     });
     let held = shift(&federation, "hsi-analyst", WEEKS, &[]);
     let id = held["complete_with"].as_str().unwrap();
-    let listed = federation.output(&["release", "list", "--as", "officer"]);
-    let told = String::from_utf8_lossy(&listed.stdout).into_owned();
-    assert!(told.contains("how many events there were, by the attribute \"port\" and by week"), "{told}");
-    let granted = federation.output(&["release", "grant", id, "--reason", "fits the case", "--as", "officer"]);
+    let shown = |command: &[&str]| {
+        let output = federation.output(&[&["release"], command, &["--as", "officer"]].concat());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    // Each asking waits by itself; the one to complete is the last.
+    let listed = shown(&["list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let waiting = listed["questions"].as_array().unwrap().iter().find(|held| held["question_id"] == id).unwrap();
+    let release = waiting["id"].as_str().unwrap();
+    let told = shown(&["show", release]);
+    for words in [
+        "of cbp.crossings: counts of events",
+        "how many events there were, by the attribute \"port\" and by week",
+        "rows in which \"lane\" is \"cargo\"",
+        "how much counts of 55 events and more",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let granted = federation.output(&["release", "grant", release, "--reason", "fits the case", "--as", "officer"]);
     assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
     let answer = shift(&federation, "hsi-analyst", WEEKS, &["--complete", id]);
     assert_eq!(outcome(&answer, "cbp.crossings")["outcome"], "answered", "{answer}");

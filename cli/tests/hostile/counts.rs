@@ -7,14 +7,24 @@ use sallyport_join::{
     keys::EpochSecret,
     tally::{TALLY_ROW_BYTES, TallyKeys, sum},
 };
-use sallyport_proto::common::v1 as pb;
-use sallyport_trust::question::parse_shift;
+use sallyport_proto::{
+    common::v1 as pb,
+    gateway::v1::{federation_client::FederationClient, federation_server::FederationServer},
+    node::v1::{contribution_client::ContributionClient, contribution_server::ContributionServer},
+};
+use sallyport_trust::{
+    identity::{ConnectSettings, connect},
+    question::parse_shift,
+};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tonic::transport::{Channel, Server};
 
 use crate::{
     attacker::{Epoch, Forger, contribute, only},
+    liars::{Change, FalseGateway, FalseNode, Lie, serve},
     signatures::ask,
-    world::{Federation, World},
+    world::{FEDERATION, Federation, World, free_ports},
 };
 
 const SHIFT: &str = r#"
@@ -37,7 +47,7 @@ const HSI: &str = "[[dataset]]\nname = \"hsi.calls\"\nfiles = [\"calls.csv\"]\ns
     [[dataset.identifier]]\nname = \"caller\"\ncolumn = \"caller\"\ntype = \"phone\"\ncountry = \"US\"\n";
 
 /// Twelve crossings a day at Laredo and nine at Roma, for a week.
-async fn federation() -> (World, Federation) {
+fn world() -> World {
     let world = World::new();
     let mut crossings = "at,port,phone\n".to_owned();
     for day in 1..=7 {
@@ -47,6 +57,11 @@ async fn federation() -> (World, Federation) {
     }
     world.write("crossings.csv", &crossings);
     world.write("calls.csv", "caller\n+19567001000\n");
+    world
+}
+
+async fn federation() -> (World, Federation) {
+    let world = world();
     let federation = Federation::start(&world, HSI, CBP).await;
     (world, federation)
 }
@@ -131,7 +146,7 @@ async fn the_gateway_carries_counts_that_it_can_neither_read_nor_change() {
     assert!(rows.iter().all(|rows| rows.len() == 7 * TALLY_ROW_BYTES));
     let pieces: Vec<BTreeSet<&[u8]>> = rows.iter().map(|rows| rows.chunks(8).collect()).collect();
     assert_eq!(pieces[0].intersection(&pieces[1]).count(), 0, "no eight bytes are the same");
-    assert_eq!(pieces[0].len(), 7 * TALLY_ROW_BYTES / 8 , "equal counts and names look different in each cell");
+    assert_eq!(pieces[0].len(), 7 * TALLY_ROW_BYTES / 8, "equal counts and names look different in each cell");
     assert!(!rows.concat().windows(6).any(|window| window == b"Laredo"));
 
     let digest: [u8; 32] =
@@ -153,4 +168,103 @@ async fn the_gateway_carries_counts_that_it_can_neither_read_nor_change() {
 fn epoch_secret(world: &World) -> EpochSecret {
     let secrets = Epoch::read(world, "hsi").secrets;
     EpochSecret::new(secrets["epoch secret"].as_slice().try_into().unwrap())
+}
+
+/// As [`federation`], with somebody who may lie before CBP's node, and another before the gateway that HSI's node
+/// asks.
+async fn among_liars(world: &World) -> (Federation, Lie, Lie) {
+    let [gateway, hsi, cbp] = free_ports();
+    let channel = |from: &str, port: u16, path: &str| -> Channel {
+        let id = format!("spiffe://{FEDERATION}/{path}").parse().unwrap();
+        connect(&world.identity(from), &format!("127.0.0.1:{port}"), &id, &ConnectSettings::default()).unwrap()
+    };
+    let (of_node, of_gateway) = (Lie::none(), Lie::none());
+    let node =
+        FalseNode { node: ContributionClient::new(channel("gateway", cbp, "agency/cbp/node")), lie: of_node.clone() };
+    let node = Server::builder().add_service(ContributionServer::new(node));
+    let false_cbp = serve(world.identity("agency-cbp-node"), node).await;
+    let between = FalseGateway {
+        gateway: FederationClient::new(channel("agency-hsi-node", gateway, "gateway")),
+        lie: of_gateway.clone(),
+    };
+    let between = Server::builder().add_service(FederationServer::new(between));
+    let false_gateway = serve(world.identity("gateway"), between).await;
+    let federation = Federation {
+        gateway: world.start("gateway", gateway, &world.gateway_toml(gateway, &[("hsi", hsi), ("cbp", false_cbp)])),
+        hsi: world.start("hsi", hsi, &world.node_toml("hsi", hsi, false_gateway, HSI)),
+        cbp: world.start("cbp", cbp, &world.node_toml("cbp", cbp, gateway, CBP)),
+    };
+    federation.settled(world).await;
+    (federation, of_node, of_gateway)
+}
+
+fn asked(world: &World) -> Value {
+    world.write("shift.toml", SHIFT);
+    let told = world.run(&["shift", "shift.toml", "--as", "rivera", "--people", "people.toml", "--json"]);
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    serde_json::from_str(&told.out).unwrap()
+}
+
+/// Whatever rows or sums are made into, no count is another than it was, what is missing is told, and nobody falls
+/// over it.
+#[tokio::test(flavor = "multi_thread")]
+async fn false_rows_and_false_sums_are_left_out_and_told() {
+    let world = world();
+    let (mut federation, of_node, of_gateway) = among_liars(&world).await;
+    let honest = asked(&world);
+    assert_eq!((&honest["places"][0]["counts"], &honest["broken"]), (&vec![12; 7].into(), &0.into()), "{honest}");
+
+    let of_rows: [(Change, &str); 5] = [
+        (|rows| rows.chunks(TALLY_ROW_BYTES).rev().flatten().copied().collect(), "out of order"),
+        (|rows| rows.repeat(2), "out of order"),
+        (|rows| rows[1..].to_vec(), "cut off"),
+        (|rows| rows[TALLY_ROW_BYTES..].to_vec(), "closing"),
+        (|rows| vec![0; rows.len()], "out of order"),
+    ];
+    for (change, told) in of_rows {
+        of_node.becomes(change);
+        let answer = asked(&world);
+        let coverage = &answer["coverage"][0];
+        assert_eq!((&coverage["outcome"], &coverage["reason"]), (&"unavailable".into(), &"stream_broken".into()));
+        assert!(coverage["explanation"].as_str().unwrap().contains(told), "{told}: {answer}");
+        assert_eq!(answer["places"], Value::Array(Vec::new()), "{answer}");
+    }
+    // A row in order, with another name or number than its key and proof have.
+    for change in [|rows| flipped(rows, 20), |rows| flipped(rows, 60), |rows| flipped(rows, 79)] as [Change; 3] {
+        of_node.becomes(change);
+        one_is_missing(&asked(&world));
+    }
+    of_node.becomes(|rows| rows);
+
+    for at in [20, 60, 79, 83] {
+        // Key and name, count, proof, and the parts that are in it.
+        of_gateway.becomes(match at {
+            20 => |sums| flipped(sums, 20),
+            60 => |sums| flipped(sums, 60),
+            79 => |sums| flipped(sums, 79),
+            _ => |sums| flipped(sums, 83),
+        });
+        one_is_missing(&asked(&world));
+    }
+    of_gateway.becomes(|sums| sums.repeat(2));
+    let twice = asked(&world);
+    assert_eq!((&twice["places"], &twice["broken"]), (&honest["places"], &7.into()), "{twice}");
+    of_gateway.becomes(|sums| vec![7; sums.len() - 1]);
+    let nonsense = asked(&world);
+    assert_eq!((&nonsense["places"], &nonsense["broken"]), (&Value::Array(Vec::new()), &7.into()), "{nonsense}");
+    [&mut federation.gateway, &mut federation.hsi, &mut federation.cbp].into_iter().for_each(|server| server.is_well());
+}
+
+/// With a bit of the first row or sum turned around.
+fn flipped(mut bytes: Vec<u8>, at: usize) -> Vec<u8> {
+    bytes[at] ^= 1;
+    bytes
+}
+
+fn one_is_missing(answer: &Value) {
+    assert_eq!((&answer["coverage"][0]["outcome"], &answer["broken"]), (&"answered".into(), &1.into()), "{answer}");
+    // One day without a count is no day of the comparison, so that the rest is too little or has no after.
+    let places = answer["places"].as_array().unwrap();
+    let counts = places.iter().flat_map(|place| place["counts"].as_array().unwrap());
+    assert!(counts.clone().all(|count| *count == 12 || *count == 0), "{answer}");
 }

@@ -37,7 +37,8 @@ fn counts_are_of_a_data_set_that_is_named() {
 fn the_largest_least_count_holds_and_ten_where_nothing_is_said() {
     let least = |rules: &str| Rules::of(rules).permit(&counted()).obligations().minimum_cohort;
     assert_eq!(least(&rule("a", kind::COUNTS, "")), 10);
-    let (few, many) = (rule("few", kind::COUNTS, "minimum_cohort = 5"), rule("many", kind::COUNTS, "minimum_cohort = 30"));
+    let (few, many) =
+        (rule("few", kind::COUNTS, "minimum_cohort = 5"), rule("many", kind::COUNTS, "minimum_cohort = 30"));
     assert_eq!(least(&few), 5);
     assert_eq!(least(&(few + &many)), 30);
     for wrong in ["0", "1000001", "-1", "\"10\""] {
