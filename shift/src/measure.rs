@@ -11,6 +11,10 @@
 //! whose scale is the median absolute deviation of the logarithms before, 1.4826 making it the standard
 //! deviation of normal ones, and never less than the noise of counting N events after. They call 3.5 an
 //! outlier; here it is called a shift.
+//!
+//! Counts that were too few to be told are missing, and a place whose counts are now told and now kept back
+//! would seem to jump. So z is computed with nothing and with the most that can have been kept back, before and
+//! after, and the smallest of them holds: a shift is one whatever was kept back.
 
 /// From this |z| on a place has shifted (Iglewicz and Hoaglin).
 pub const SHIFT_FROM_Z: f64 = 3.5;
@@ -24,8 +28,20 @@ const NORMAL: f64 = 1.4826;
 pub struct Series {
     /// What the data call it.
     pub place: String,
-    /// One for each period; 0 where it was not counted.
+    /// One for each period; 0 where nothing was told of it.
     pub counts: Vec<u64>,
+    /// How many more there can be in each period at most, of what was kept back for being few.
+    pub kept_back: Vec<u64>,
+}
+
+impl Series {
+    fn told(&self, period: usize) -> f64 {
+        at(&self.counts, period) as f64
+    }
+
+    fn at_most(&self, period: usize) -> f64 {
+        self.told(period) + at(&self.kept_back, period) as f64
+    }
 }
 
 /// Where a place's share went.
@@ -69,14 +85,15 @@ pub struct Shift {
     pub share_before: f64,
     /// Its share of all counts after.
     pub share_after: f64,
-    /// How far its share is from the median before, by its own ups and downs.
+    /// How far its share is from the median before, by its own ups and downs, at least.
     pub z: f64,
     /// Median count of a period before.
     pub count_before: f64,
     /// Mean count of a period after.
     pub count_after: f64,
-    /// Periods in which it was not counted although others were.
-    pub uncounted: usize,
+    /// Periods in which nothing was told of it although something was of others, or something can have been kept
+    /// back.
+    pub partial: usize,
     /// In a word.
     pub direction: Direction,
 }
@@ -145,7 +162,7 @@ pub fn measure(series: &[Series], before: usize) -> Result<Shifts, Unmeasurable>
     Ok(Shifts {
         places,
         total_before: median(baseline.iter().map(|&period| totals[period] as f64).collect()),
-        total_after: compared.after_of(&totals) / after.len() as f64,
+        total_after: compared.after_of(&|period| totals[period] as f64) / after.len() as f64,
         empty: (0..totals.len()).filter(|&period| totals[period] == 0).collect(),
     })
 }
@@ -167,32 +184,54 @@ struct Compared<'a> {
 }
 
 impl Compared<'_> {
-    fn after_of(&self, counts: &[u64]) -> f64 {
-        self.after.iter().map(|&period| at(counts, period) as f64).sum()
-    }
-
     fn shift(&self, one: &Series) -> Shift {
-        let count = |period: usize| at(&one.counts, period) as f64;
-        let before = |value: &dyn Fn(usize) -> f64| median(self.baseline.iter().map(|&period| value(period)).collect());
-        let (counted, events) = (self.after_of(&one.counts), self.after_of(self.totals));
-        let log = |period: usize| log_share(count(period), self.totals[period] as f64);
-        let usual = before(&log);
-        let spread = NORMAL * before(&|period| (log(period) - usual).abs());
-        let expected = usual.exp() * events;
-        let noise = ((1.0 - usual.exp()).max(0.0) / expected).sqrt();
-        let scale = spread.max(noise);
-        let moved = log_share(counted, events) - usual;
-        let z = if scale > 0.0 { moved / scale } else { 0.0 };
+        let told = |period: usize| one.told(period);
+        let share = |period: usize| told(period) / self.total(period);
+        let counted = self.after_of(&told);
+        let periods = self.baseline.iter().chain(self.after);
+        let z = self.surest_z(one);
         Shift {
             place: one.place.clone(),
-            share_before: before(&|period| count(period) / self.totals[period] as f64),
-            share_after: counted / events,
+            share_before: self.median_before(&share),
+            share_after: counted / self.after_of(&|period| self.total(period)),
             z,
-            count_before: before(&count),
+            count_before: self.median_before(&told),
             count_after: counted / self.after.len() as f64,
-            uncounted: self.baseline.iter().chain(self.after).filter(|&&period| count(period) == 0.0).count(),
+            partial: periods.filter(|&&period| told(period) == 0.0 || one.at_most(period) > told(period)).count(),
             direction: Direction::of(z),
         }
+    }
+
+    /// Nothing, or as much as can be, was kept back before and after: the z nearest to 0 of all four, and 0 where
+    /// they are not of one mind.
+    fn surest_z(&self, one: &Series) -> f64 {
+        let (told, most) = (|period: usize| one.told(period), |period: usize| one.at_most(period));
+        let all = [self.z(&told, &told), self.z(&told, &most), self.z(&most, &told), self.z(&most, &most)];
+        let sign = if all[0] < 0.0 { -1.0 } else { 1.0 };
+        sign * all.iter().map(|z| z * sign).fold(f64::INFINITY, f64::min).max(0.0)
+    }
+
+    fn z(&self, before: &dyn Fn(usize) -> f64, after: &dyn Fn(usize) -> f64) -> f64 {
+        let log = |period: usize| log_share(before(period), self.total(period));
+        let usual = self.median_before(&log);
+        let spread = NORMAL * self.median_before(&|period| (log(period) - usual).abs());
+        let events = self.after_of(&|period| self.total(period));
+        let noise = ((1.0 - usual.exp()).max(0.0) / (usual.exp() * events)).sqrt();
+        let scale = spread.max(noise);
+        let moved = log_share(self.after_of(after), events) - usual;
+        if scale > 0.0 { moved / scale } else { 0.0 }
+    }
+
+    fn total(&self, period: usize) -> f64 {
+        at(self.totals, period) as f64
+    }
+
+    fn median_before(&self, value: &dyn Fn(usize) -> f64) -> f64 {
+        median(self.baseline.iter().map(|&period| value(period)).collect())
+    }
+
+    fn after_of(&self, value: &dyn Fn(usize) -> f64) -> f64 {
+        self.after.iter().map(|&period| value(period)).sum()
     }
 }
 

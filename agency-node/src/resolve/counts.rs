@@ -28,27 +28,47 @@ pub(super) fn opened(
     };
     let begins = tally.begins(question.window)?;
     let (opened, mut broken) = TallyKeys::derive(&agreed.secret, &id.0).open(sums, answered(answer));
-    let mut places: BTreeMap<String, (Vec<u64>, u32)> = BTreeMap::new();
+    let mut places: BTreeMap<String, Vec<Told>> = BTreeMap::new();
     for sum in opened {
         // Nodes count within the question's window.
         let Ok(period) = begins.binary_search(&sum.cell.begin) else {
             broken += 1;
             continue;
         };
-        let (counts, parts) = places.entry(sum.cell.place).or_insert_with(|| (vec![0; begins.len()], 0));
-        counts[period] = sum.count;
-        *parts |= sum.parts;
+        let place = places.entry(sum.cell.place).or_insert_with(|| vec![Told::default(); begins.len()]);
+        place[period] = Told { count: sum.count, parts: sum.parts };
         if places.len() > PLACES_MAX {
             return Err(too_many());
         }
     }
-    let datasets = |parts: u32| {
-        let in_it = question.indicators.iter().enumerate().filter(|(part, _)| parts >> part & 1 == 1);
-        in_it.map(|(_, indicator)| indicator.dataset.clone()).collect()
-    };
-    let series =
-        places.into_iter().map(|(place, (counts, parts))| DeskSeries { place, counts, datasets: datasets(parts) });
+    let series = places.into_iter().map(|(place, told)| series(question, answer, place, &told));
     Ok(DeskCounts { series: series.collect(), begins, broken })
+}
+
+/// What was told of a cell, and by which parts.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    count: u64,
+    parts: u32,
+}
+
+fn series(question: &Question, answer: &Answer, place: String, told: &[Told]) -> DeskSeries {
+    let ever = told.iter().fold(0, |parts, told| parts | told.parts);
+    let is_in = |parts: u32, part: usize| parts >> part & 1 == 1;
+    let kept_back = |told: &Told| {
+        let silent = answer.coverage.iter().filter(|entry| {
+            let part = entry.indicator as usize;
+            part < PARTS_MAX && is_in(ever, part) && !is_in(told.parts, part)
+        });
+        silent.map(|entry| u64::from(entry.minimum_cohort.saturating_sub(1))).sum()
+    };
+    let datasets = question.indicators.iter().enumerate().filter(|(part, _)| *part < PARTS_MAX && is_in(ever, *part));
+    DeskSeries {
+        place,
+        counts: told.iter().map(|told| told.count).collect(),
+        datasets: datasets.map(|(_, indicator)| indicator.dataset.clone()).collect(),
+        kept_back: told.iter().map(kept_back).collect(),
+    }
 }
 
 /// The parts that answered, as bits.

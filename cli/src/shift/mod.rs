@@ -75,8 +75,15 @@ impl<'a> Told<'a> {
                 "The answer is about other periods than the file: name the file that the question was asked from.",
             ));
         }
-        let series: Vec<Series> =
-            counts.series.iter().map(|one| Series { place: one.place.clone(), counts: one.counts.clone() }).collect();
+        let series: Vec<Series> = counts
+            .series
+            .iter()
+            .map(|one| Series {
+                place: one.place.clone(),
+                counts: one.counts.clone(),
+                kept_back: one.kept_back.clone(),
+            })
+            .collect();
         Ok(Self { shifts: measure(&series, asked.before), asked, answer, begins, series })
     }
 

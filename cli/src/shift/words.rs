@@ -52,8 +52,9 @@ fn place_json(told: &Told<'_>, counts: &DeskCounts, shift: &Shift) -> Value {
         "direction": shift.direction.word(),
         "count_before": shift.count_before,
         "count_after": shift.count_after,
-        "uncounted": shift.uncounted,
+        "partial": shift.partial,
         "counts": series.map(|series| series.counts.as_slice()),
+        "kept_back": series.map(|series| series.kept_back.as_slice()),
         "datasets": series.map(|series| series.datasets.as_slice()),
     })
 }
@@ -89,12 +90,14 @@ fn print_places(told: &Told<'_>, shifts: &Shifts) {
             shift.place.clone(),
             percent(shift.share_before),
             percent(shift.share_after),
-            shift.change().map_or_else(|| format!("{:>8}", "-"), |change| format!("{:>+6.0} %", change * 100.0)),
-            format!("{:>+6.1}", shift.z),
+            shift
+                .change()
+                .map_or_else(|| format!("{:>8}", "-"), |change| format!("{:>6} %", signed(change * 100.0, 0))),
+            format!("{:>6}", signed(shift.z, 1)),
             format!("{:>10}", grouped(shift.count_before)),
             format!("{:>10}", grouped(shift.count_after)),
             shift.direction.word().to_owned(),
-            if told.has_changed(&shift.place) { "changed".to_owned() } else { String::new() },
+            notes(told, shift),
         ]
     });
     let count = |when: &str| format!("{when} a {}", told.asked.period.name());
@@ -106,8 +109,21 @@ fn print_places(told: &Told<'_>, shifts: &Shifts) {
     }
 }
 
+fn notes(told: &Told<'_>, shift: &Shift) -> String {
+    let changed = told.has_changed(&shift.place).then(|| "changed".to_owned());
+    let partial = (shift.partial > 0)
+        .then(|| format!("{} of {} {}s not whole", shift.partial, told.begins.len(), told.asked.period.name()));
+    changed.into_iter().chain(partial).collect::<Vec<_>>().join(", ")
+}
+
 fn percent(share: f64) -> String {
     format!("{:>6.2} %", share * 100.0)
+}
+
+/// With its sign; what is rounded to 0 has gone neither up nor down.
+pub(super) fn signed(number: f64, decimals: usize) -> String {
+    let written = format!("{number:+.decimals$}");
+    if written.trim_matches(['+', '-', '0', '.']).is_empty() { written.replace(['+', '-'], "") } else { written }
 }
 
 /// A whole number in groups of three digits.
@@ -129,10 +145,10 @@ fn sentences(told: &Told<'_>, shifts: &Shifts) -> Vec<String> {
     let period = told.asked.period.name();
     let change = if shifts.total_before > 0.0 { shifts.total_after / shifts.total_before - 1.0 } else { 0.0 };
     told_of.push(format!(
-        "Counted in all: {} a {period} before (median), {} after ({:+.1} %).",
+        "Counted in all: {} a {period} before (median), {} after ({} %).",
         grouped(shifts.total_before),
         grouped(shifts.total_after),
-        change * 100.0
+        signed(change * 100.0, 1)
     ));
     told_of.extend(incomplete(told, shifts));
     told_of
@@ -150,7 +166,7 @@ fn moved(told: &Told<'_>, shifts: &Shifts) -> String {
         others.sort_by(|a, b| b.moved().abs().total_cmp(&a.moved().abs()));
         others
     };
-    let points = |shift: &&Shift| format!("{} {:+.2}", shift.place, shift.moved() * 100.0);
+    let points = |shift: &&Shift| format!("{} {}", shift.place, signed(shift.moved() * 100.0, 2));
     let list = |shifts: &[&Shift]| {
         let named: Vec<String> = shifts.iter().take(NAMED).map(points).collect();
         let more = shifts.len().saturating_sub(NAMED);
@@ -202,14 +218,11 @@ fn incomplete(told: &Told<'_>, shifts: &Shifts) -> Vec<String> {
             named.join(", ")
         ));
     }
-    let partly: Vec<&str> =
-        shifts.places.iter().filter(|shift| shift.uncounted > 0).map(|shift| shift.place.as_str()).collect();
-    if !partly.is_empty() {
-        let named = partly.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let partly = shifts.places.iter().filter(|shift| shift.partial > 0).count();
+    if partly > 0 {
         sentences.push(format!(
-            "{} places were not told in every {}, such as {named}: they count as 0 there, which may mean too few events \
-             to be told.",
-            partly.len(),
+            "{partly} places were not told whole in every {}: what was kept back there counts as 0, and z is the \
+             smallest that it can be.",
             told.asked.period.name()
         ));
     }
@@ -225,7 +238,13 @@ fn incomplete(told: &Told<'_>, shifts: &Shifts) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::{grouped, signed};
+
+    #[test]
+    fn what_is_rounded_to_nothing_has_no_sign() {
+        assert_eq!([-0.04, 0.0, 0.06, -2.34].map(|number| signed(number, 1)), ["0.0", "0.0", "+0.1", "-2.3"]);
+        assert_eq!([-0.4, -10.0, 100.0].map(|number| signed(number, 0)), ["0", "-10", "+100"]);
+    }
 
     #[test]
     fn numbers_have_groups_of_three_digits() {

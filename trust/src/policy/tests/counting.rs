@@ -40,7 +40,7 @@ fn the_largest_least_count_holds_and_ten_where_nothing_is_said() {
     let (few, many) =
         (rule("few", kind::COUNTS, "minimum_cohort = 5"), rule("many", kind::COUNTS, "minimum_cohort = 30"));
     assert_eq!(least(&few), 5);
-    assert_eq!(least(&(few + &many)), 30);
+    assert_eq!(least(&format!("{few}{many}")), 30);
     for wrong in ["0", "1000001", "-1", "\"10\""] {
         assert!(build(&rule("a", kind::COUNTS, &format!("minimum_cohort = {wrong}"))).is_err(), "{wrong}");
     }
@@ -50,7 +50,8 @@ fn the_largest_least_count_holds_and_ten_where_nothing_is_said() {
 /// other question it holds as ever.
 #[test]
 fn counts_take_one_data_set_and_other_questions_as_many_as_the_rule_says() {
-    let both = Rules::of(&(rule("counts", kind::COUNTS, "minimum_datasets = 3") + &rule("sets", kind::DATASET, "")));
+    let counts = rule("counts", kind::COUNTS, "minimum_datasets = 3");
+    let both = Rules::of(&format!("{counts}{}", rule("sets", kind::DATASET, "")));
     assert_eq!(both.permit(&counted()).rule(), "counts");
     let alone = Request { context: Context { minimum_datasets: 1, ..context() }, ..request() };
     assert_eq!(both.denial(&alone).reason, "too_few_datasets");
