@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use sallyport_join::tally::{CELLS_MAX, SUM_BYTES};
+use sallyport_join::tally::{SUM_BYTES, SUMS_MAX};
 use sallyport_proto::{
     gateway::v1::{AskRequest, ask_event::Event},
     node::v1::{DeskAnswer, DeskAskEvent, desk_ask_event},
@@ -180,11 +180,11 @@ async fn answer(
             Some(Event::Progress(progress)) => {
                 let _ = events.try_send(Ok(DeskAskEvent { event: Some(desk_ask_event::Event::Progress(progress)) }));
             }
-            Some(Event::Sums(_)) if sums.len() >= CELLS_MAX * SUM_BYTES => return Err(too_many_counts()),
+            Some(Event::Sums(_)) if sums.len() >= SUMS_MAX * SUM_BYTES => return Err(too_many_counts()),
             Some(Event::Sums(more)) => sums.extend(more),
             Some(Event::Answer(answer)) => {
                 trail.count("matches", answer.matches.len() as u64);
-                trail.count("cells", (sums.len() / SUM_BYTES) as u64);
+                trail.count("sums", (sums.len() / SUM_BYTES) as u64);
                 return Ok((id, Joined { answer, sums }, permit));
             }
             None => {}

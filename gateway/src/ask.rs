@@ -125,7 +125,7 @@ fn of_counts(
     trail: &mut Trail,
 ) -> Answer {
     trail.count("rows", added.rows);
-    trail.count("cells", added.cells);
+    trail.count("sums", added.count);
     let coverage = coverage(question, streams);
     let answer = Answer { coverage, obligations: Some(obligations), ..Answer::default() };
     count(trail, &answer);

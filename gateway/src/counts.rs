@@ -19,7 +19,7 @@ const SUMS_AT_A_TIME: usize = 64 * 1024 / SUM_BYTES;
 /// Sums on their way, and what the work was.
 pub(crate) struct Added {
     pub(crate) sums: Vec<Vec<u8>>,
-    pub(crate) cells: u64,
+    pub(crate) count: u64,
     pub(crate) rows: u64,
 }
 
@@ -35,7 +35,7 @@ pub(crate) async fn add_up(streams: &mut [ContributorStream], soft: Instant, har
             Err(fault) => stream.fail(&refusal(fault)),
         }
     }
-    Added { cells: sums.cells() as u64, rows, sums: sums.pieces(SUMS_AT_A_TIME) }
+    Added { count: sums.count() as u64, rows, sums: sums.pieces(SUMS_AT_A_TIME) }
 }
 
 /// A whole part; nothing when it did not open, or broke off.

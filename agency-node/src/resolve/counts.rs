@@ -27,9 +27,10 @@ pub(super) fn opened(
         return Ok(DeskCounts::default());
     };
     let begins = tally.begins(question.window)?;
-    let (opened, mut broken) = TallyKeys::derive(&agreed.secret, &id.0).open(sums, answered(answer));
+    let opened = TallyKeys::derive(&agreed.secret, &id.0).open(sums, answered(answer));
+    let mut broken = opened.broken;
     let mut places: BTreeMap<String, Vec<Told>> = BTreeMap::new();
-    for sum in opened {
+    for sum in opened.sums {
         // Nodes count within the question's window.
         let Ok(period) = begins.binary_search(&sum.cell.begin) else {
             broken += 1;
@@ -42,7 +43,8 @@ pub(super) fn opened(
         }
     }
     let series = places.into_iter().map(|(place, told)| series(question, answer, place, &told));
-    Ok(DeskCounts { series: series.collect(), begins, broken })
+    let incomplete = datasets(question, opened.incomplete);
+    Ok(DeskCounts { series: series.collect(), begins, broken, incomplete })
 }
 
 /// What was told of a cell, and by which parts.
@@ -54,21 +56,28 @@ struct Told {
 
 fn series(question: &Question, answer: &Answer, place: String, told: &[Told]) -> DeskSeries {
     let ever = told.iter().fold(0, |parts, told| parts | told.parts);
-    let is_in = |parts: u32, part: usize| parts >> part & 1 == 1;
     let kept_back = |told: &Told| {
         let silent = answer.coverage.iter().filter(|entry| {
             let part = entry.indicator as usize;
-            part < PARTS_MAX && is_in(ever, part) && !is_in(told.parts, part)
+            is_in(ever, part) && !is_in(told.parts, part)
         });
         silent.map(|entry| u64::from(entry.minimum_cohort.saturating_sub(1))).sum()
     };
-    let datasets = question.indicators.iter().enumerate().filter(|(part, _)| *part < PARTS_MAX && is_in(ever, *part));
     DeskSeries {
         place,
         counts: told.iter().map(|told| told.count).collect(),
-        datasets: datasets.map(|(_, indicator)| indicator.dataset.clone()).collect(),
+        datasets: datasets(question, ever),
         kept_back: told.iter().map(kept_back).collect(),
     }
+}
+
+fn is_in(parts: u32, part: usize) -> bool {
+    part < PARTS_MAX && parts >> part & 1 == 1
+}
+
+fn datasets(question: &Question, parts: u32) -> Vec<String> {
+    let asked = question.indicators.iter().enumerate().filter(|(part, _)| is_in(parts, *part));
+    asked.map(|(_, indicator)| indicator.dataset.clone()).collect()
 }
 
 /// The parts that answered, as bits.

@@ -33,6 +33,7 @@ pub(super) fn to_json(told: &Told<'_>) -> Value {
         "total_after": shifts.map(|shifts| shifts.total_after),
         "empty": empty.map(Iterator::collect::<Vec<_>>).unwrap_or_default(),
         "broken": counts.broken,
+        "incomplete": counts.incomplete,
         "unmeasurable": told.shifts.as_ref().err().map(ToString::to_string),
         "coverage": told.answer.coverage.iter().map(coverage_json).collect::<Vec<_>>(),
         "elapsed_ms": told.answer.elapsed_ms,
@@ -224,6 +225,14 @@ fn incomplete(told: &Told<'_>, shifts: &Shifts) -> Vec<String> {
             "{partly} places were not told whole in every {}: what was kept back there counts as 0, and z is the \
              smallest that it can be.",
             told.asked.period.name()
+        ));
+    }
+    let incomplete = told.answer.counts.iter().flat_map(|counts| counts.incomplete.iter().map(String::as_str));
+    let incomplete: Vec<&str> = incomplete.collect();
+    if !incomplete.is_empty() {
+        sentences.push(format!(
+            "Of {} not all arrived that was sent: do not rely on this answer, and tell the operators of the gateway.",
+            incomplete.join(", ")
         ));
     }
     let broken = told.answer.counts.as_ref().map_or(0, |counts| counts.broken);

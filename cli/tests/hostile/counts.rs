@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use prost::Message;
 use sallyport_join::{
     keys::EpochSecret,
-    tally::{TALLY_ROW_BYTES, TallyKeys, sum},
+    tally::{SUM_BYTES, TALLY_ROW_BYTES, TallyKeys, sum},
 };
 use sallyport_proto::{
     common::v1 as pb,
@@ -142,11 +142,11 @@ async fn the_gateway_carries_counts_that_it_can_neither_read_nor_change() {
     for question in [&first, &second] {
         rows.push(contribute(&to_node, only(question, 0)).await.unwrap());
     }
-    // Seven cells of twelve; those of nine stay.
-    assert!(rows.iter().all(|rows| rows.len() == 7 * TALLY_ROW_BYTES));
+    // Seven cells of twelve, and their number; those of nine stay.
+    assert!(rows.iter().all(|rows| rows.len() == 8 * TALLY_ROW_BYTES));
     let pieces: Vec<BTreeSet<&[u8]>> = rows.iter().map(|rows| rows.chunks(8).collect()).collect();
     assert_eq!(pieces[0].intersection(&pieces[1]).count(), 0, "no eight bytes are the same");
-    assert_eq!(pieces[0].len(), 7 * TALLY_ROW_BYTES / 8, "equal counts and names look different in each cell");
+    assert_eq!(pieces[0].len(), 8 * TALLY_ROW_BYTES / 8, "equal counts and names look different in each cell");
     assert!(!rows.concat().windows(6).any(|window| window == b"Laredo"));
 
     let digest: [u8; 32] =
@@ -157,12 +157,13 @@ async fn the_gateway_carries_counts_that_it_can_neither_read_nor_change() {
     let mut sums = sum::Sums::default();
     sums.add(0, &part).unwrap();
     let mut sums = sums.pieces(100).concat();
-    let (opened, broken) = keys.open(&sums, 1);
-    assert_eq!((opened.len(), broken), (7, 0));
-    assert!(opened.iter().all(|one| one.cell.place == "Laredo" && one.count == 12));
-    // One more event in the first cell.
+    let opened = keys.open(&sums, 1);
+    assert_eq!((opened.sums.len(), opened.broken, opened.incomplete), (7, 0, 0));
+    assert!(opened.sums.iter().all(|one| one.cell.place == "Laredo" && one.count == 12));
+    // One more event in the first.
     sums[63] = sums[63].wrapping_add(1);
-    assert_eq!((keys.open(&sums, 1).0.len(), keys.open(&sums, 1).1), (6, 1));
+    let changed = keys.open(&sums, 1);
+    assert_eq!((changed.broken, changed.incomplete), (1, 1));
 }
 
 fn epoch_secret(world: &World) -> EpochSecret {
@@ -213,6 +214,7 @@ async fn false_rows_and_false_sums_are_left_out_and_told() {
     let (mut federation, of_node, of_gateway) = among_liars(&world).await;
     let honest = asked(&world);
     assert_eq!((&honest["places"][0]["counts"], &honest["broken"]), (&vec![12; 7].into(), &0.into()), "{honest}");
+    assert_eq!(honest["incomplete"], Value::Array(Vec::new()));
 
     let of_rows: [(Change, &str); 5] = [
         (|rows| rows.chunks(TALLY_ROW_BYTES).rev().flatten().copied().collect(), "out of order"),
@@ -246,12 +248,15 @@ async fn false_rows_and_false_sums_are_left_out_and_told() {
         });
         one_is_missing(&asked(&world));
     }
+    of_gateway.becomes(|sums| sums[SUM_BYTES..].to_vec());
+    let fewer = asked(&world);
+    assert_eq!((&fewer["incomplete"], &fewer["broken"]), (&serde_json::json!(["cbp.crossings"]), &0.into()), "{fewer}");
     of_gateway.becomes(|sums| sums.repeat(2));
     let twice = asked(&world);
-    assert_eq!((&twice["places"], &twice["broken"]), (&honest["places"], &7.into()), "{twice}");
+    assert_eq!((&twice["places"], &twice["broken"]), (&honest["places"], &8.into()), "{twice}");
     of_gateway.becomes(|sums| vec![7; sums.len() - 1]);
     let nonsense = asked(&world);
-    assert_eq!((&nonsense["places"], &nonsense["broken"]), (&Value::Array(Vec::new()), &7.into()), "{nonsense}");
+    assert_eq!((&nonsense["places"], &nonsense["broken"]), (&Value::Array(Vec::new()), &8.into()), "{nonsense}");
     [&mut federation.gateway, &mut federation.hsi, &mut federation.cbp].into_iter().for_each(|server| server.is_well());
 }
 
@@ -263,6 +268,7 @@ fn flipped(mut bytes: Vec<u8>, at: usize) -> Vec<u8> {
 
 fn one_is_missing(answer: &Value) {
     assert_eq!((&answer["coverage"][0]["outcome"], &answer["broken"]), (&"answered".into(), &1.into()), "{answer}");
+    assert_eq!(answer["incomplete"], serde_json::json!(["cbp.crossings"]), "{answer}");
     // One day without a count is no day of the comparison, so that the rest is too little or has no after.
     let places = answer["places"].as_array().unwrap();
     let counts = places.iter().flat_map(|place| place["counts"].as_array().unwrap());

@@ -5,8 +5,8 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 
 use super::{
-    CELLS_MAX, PARTS_MAX,
-    row::{COUNT_MAX, Cell, NAME_BYTES, Row, SUM_BYTES, TALLY_ROW_BYTES},
+    PARTS_MAX, SUMS_MAX,
+    row::{COUNT_MAX, Cell, NAME_BYTES, Row, SUM_BYTES, TALLY_ROW_BYTES, whole},
 };
 use crate::keys::EpochSecret;
 
@@ -33,23 +33,34 @@ pub struct Opened {
     pub parts: u32,
 }
 
+/// All that came of a question.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenedSums {
+    /// What the nodes sent, added up.
+    pub sums: Vec<Opened>,
+    /// Sums that are not what the nodes sent.
+    pub broken: u64,
+    /// Parts of which not all cells are there, as bits.
+    pub incomplete: u32,
+}
+
 impl TallyKeys {
     /// Derives the keys of the question named `question_id`.
     pub fn derive(secret: &EpochSecret, question_id: &[u8; 32]) -> Self {
         let cipher = |label: &[u8], number: usize| secret.encryptor(label, question_id, number as u8);
-        let whole = |label: &[u8]| {
+        let key = |label: &[u8]| {
             let cipher = cipher(label, 0);
             [encrypt(&cipher, 0), encrypt(&cipher, 1)]
         };
         Self {
-            cells: Hkdf::new(Some(b"sallyport tally v1"), whole(b"tally cell").as_flattened()),
+            cells: Hkdf::new(Some(b"sallyport tally v1"), key(b"tally cell").as_flattened()),
             names: std::array::from_fn(|block| cipher(b"tally name", block)),
             masks: (0..PARTS_MAX).map(|part| [cipher(b"tally count", part), cipher(b"tally proof", part)]).collect(),
-            factor: u128::from_be_bytes(whole(b"tally factor")[0]),
+            factor: u128::from_be_bytes(key(b"tally factor")[0]),
         }
     }
 
-    /// The rows of a part's cells, sorted by key. Nothing for a part that no question has, and for cells that
+    /// The rows of a part's cells and the one that counts them, sorted by key. Nothing for a part that no question has, and for cells that
     /// cannot be named or counted, which callers keep out.
     pub fn seal(&self, part: u8, cells: &[(Cell, u64)]) -> Vec<u8> {
         let Some(masks) = self.masks.get(usize::from(part)) else { return Vec::new() };
@@ -58,6 +69,7 @@ impl TallyKeys {
             .filter(|(_, count)| *count <= COUNT_MAX)
             .filter_map(|(cell, count)| self.row(masks, &cell.name()?, *count))
             .collect();
+        rows.extend(self.row(masks, &whole(part), rows.len() as u64));
         rows.sort_unstable_by_key(|row| row.key);
         let mut bytes = Vec::with_capacity(rows.len() * TALLY_ROW_BYTES);
         rows.iter().for_each(|row| row.write(&mut bytes));
@@ -75,35 +87,39 @@ impl TallyKeys {
         })
     }
 
-    /// Opens the gateway's sums: what they are of, and how many of them are not what the nodes sent. Parts that
-    /// did not answer are in no sum, so one that claims them is none.
-    pub fn open(&self, sums: &[u8], answered: u32) -> (Vec<Opened>, u64) {
-        let whole = sums.chunks_exact(SUM_BYTES);
-        let mut broken = u64::from(!whole.remainder().is_empty());
-        let mut opened = Vec::new();
+    /// Opens the gateway's sums. Parts that did not answer are in no sum, so one that claims them is none.
+    pub fn open(&self, sums: &[u8], answered: u32) -> OpenedSums {
+        let pieces = sums.chunks_exact(SUM_BYTES);
+        let cut = usize::from(!pieces.remainder().is_empty()) + pieces.len().saturating_sub(SUMS_MAX);
+        let mut opened = OpenedSums { broken: cut as u64, ..OpenedSums::default() };
+        let mut cells_of = [None; PARTS_MAX];
         let mut last: Option<[u8; 16]> = None;
-        for sum in whole.take(CELLS_MAX) {
-            let one = Row::read(&sum[..TALLY_ROW_BYTES]).zip(sum[TALLY_ROW_BYTES..].try_into().ok());
+        for piece in pieces.take(SUMS_MAX) {
             // A cell opens once: of two sums under one key at most one is what nodes sent.
-            let one = one.filter(|(row, _)| last.is_none_or(|last| last < row.key));
-            let opens =
-                one.and_then(|(row, parts)| Some((row.key, self.open_one(&row, u32::from_be_bytes(parts), answered)?)));
-            match opens {
-                Some((key, one)) => {
-                    last = Some(key);
-                    opened.push(one);
-                }
-                None => broken += 1,
+            let one = self.open_one(piece, answered).filter(|(key, ..)| last.is_none_or(|last| last < *key));
+            let Some((key, name, one)) = one else {
+                opened.broken += 1;
+                continue;
+            };
+            last = Some(key);
+            match (Cell::named(&name), (0..PARTS_MAX).find(|part| name == whole(*part as u8))) {
+                (Some(cell), _) => opened.sums.push(Opened { cell, ..one }),
+                (None, Some(part)) if one.parts == 1 << part => cells_of[part] = Some(one.count),
+                _ => opened.broken += 1,
             }
         }
-        broken += (sums.len() / SUM_BYTES).saturating_sub(CELLS_MAX) as u64;
-        (opened, broken)
+        let there = |part: usize| opened.sums.iter().filter(|one| one.parts >> part & 1 == 1).count() as u64;
+        let lacking = (0..PARTS_MAX).filter(|part| answered >> part & 1 == 1 && cells_of[*part] != Some(there(*part)));
+        opened.incomplete = lacking.fold(0, |parts, part| parts | 1 << part);
+        opened
     }
 
-    fn open_one(&self, row: &Row, parts: u32, answered: u32) -> Option<Opened> {
+    /// Key, name and what is in it; of no cell yet.
+    fn open_one(&self, piece: &[u8], answered: u32) -> Option<([u8; 16], [u8; NAME_BYTES], Opened)> {
+        let (row, parts) = piece.split_at_checked(TALLY_ROW_BYTES)?;
+        let (row, parts) = (Row::read(row)?, u32::from_be_bytes(parts.try_into().ok()?));
         let name = self.hide(&row.key, &row.name);
-        let cell = Cell::named(&name).filter(|_| self.key(&name) == Some(row.key))?;
-        if parts == 0 || parts & !answered != 0 {
+        if self.key(&name) != Some(row.key) || parts == 0 || parts & !answered != 0 {
             return None;
         }
         let in_it = self.masks.iter().enumerate().filter(|(part, _)| parts >> part & 1 == 1);
@@ -113,7 +129,9 @@ impl TallyKeys {
             count = count.wrapping_sub(hidden);
             proof = proof.wrapping_sub(hidden_proof);
         }
-        (self.factor.wrapping_mul(u128::from(count)) == proof).then_some(Opened { cell, count, parts })
+        let cell = Cell { place: String::new(), begin: 0 };
+        let is_sent = self.factor.wrapping_mul(u128::from(count)) == proof;
+        is_sent.then_some((row.key, name, Opened { cell, count, parts }))
     }
 
     fn key(&self, name: &[u8; NAME_BYTES]) -> Option<[u8; 16]> {

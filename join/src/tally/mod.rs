@@ -8,8 +8,9 @@
 //! part that did not come is simply not in a sum.
 //!
 //! A proof goes with each count: a secret multiple of it under a mask of its own, which adds up alike. Who
-//! changes a sum without the question's keys must guess 64 bits, so the gateway can leave rows out but not
-//! change one.
+//! changes a sum without the question's keys must guess 64 bits. One row more of each part, which looks like the
+//! others, counts its cells. So the gateway can leave out a part, and neither change a count nor leave out a cell
+//! without being found out.
 
 mod keys;
 mod row;
@@ -17,10 +18,12 @@ pub mod sum;
 #[cfg(test)]
 mod tests;
 
-pub use keys::{Opened, TallyKeys};
+pub use keys::{Opened, OpenedSums, TallyKeys};
 pub use row::{COUNT_MAX, Cell, PLACE_BYTES_MAX, SUM_BYTES, TALLY_ROW_BYTES};
 
 /// Parts of a question, at most.
 pub const PARTS_MAX: usize = 16;
 /// Cells of one part, and of a whole answer, at most.
 pub const CELLS_MAX: usize = 100_000;
+/// Sums of an answer, at most: of cells, and one for each part that counts its cells.
+pub const SUMS_MAX: usize = CELLS_MAX + PARTS_MAX;

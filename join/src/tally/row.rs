@@ -43,6 +43,13 @@ impl Cell {
     }
 }
 
+/// What stands in place of a name in the row that counts a part's cells; no cell has such a name.
+pub(super) fn whole(part: u8) -> [u8; NAME_BYTES] {
+    let mut name = [0; NAME_BYTES];
+    name[NAME_BYTES - 1] = part;
+    name
+}
+
 /// A row as numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row {

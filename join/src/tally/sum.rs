@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CELLS_MAX, PARTS_MAX,
+    CELLS_MAX, PARTS_MAX, SUMS_MAX,
     row::{NAME_BYTES, Row, SUM_BYTES, TALLY_ROW_BYTES},
 };
 
@@ -45,7 +45,8 @@ impl Part {
             if self.rows.last().is_some_and(|last| last.key >= row.key) {
                 return Err(Fault::Order);
             }
-            if self.rows.len() == CELLS_MAX {
+            // One of them counts the others.
+            if self.rows.len() > CELLS_MAX {
                 return Err(Fault::TooMany);
             }
             self.rows.push(row);
@@ -85,7 +86,7 @@ impl Sums {
             return Err(Fault::Part);
         }
         let new = rows.rows.iter().filter(|row| !self.0.contains_key(&(row.key, row.name))).count();
-        if self.0.len() + new > CELLS_MAX {
+        if self.0.len() + new > SUMS_MAX {
             return Err(Fault::TooMany);
         }
         for row in &rows.rows {
@@ -97,8 +98,8 @@ impl Sums {
         Ok(())
     }
 
-    /// How many cells there are.
-    pub fn cells(&self) -> usize {
+    /// How many there are.
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 

@@ -50,7 +50,7 @@ proptest! {
         let parts: Vec<(usize, Part)> =
             came.iter().map(|&number| (number, part(&keys, number as u8, &cells(&world[number])))).collect();
         let answered = came.iter().fold(0, |bits, part| bits | 1 << part);
-        let (opened, broken) = keys.open(&summed(&parts), answered);
+        let opened = keys.open(&summed(&parts), answered);
         let mut wanted: BTreeMap<Cell, (u64, u32)> = BTreeMap::new();
         for &number in &came {
             for (cell, count) in cells(&world[number]) {
@@ -58,28 +58,31 @@ proptest! {
                 *sum = (sum.0 + count, sum.1 | 1 << number);
             }
         }
-        let opened: BTreeMap<Cell, (u64, u32)> =
-            opened.into_iter().map(|one| (one.cell, (one.count, one.parts))).collect();
-        prop_assert_eq!(broken, 0);
-        prop_assert_eq!(opened, wanted);
+        prop_assert_eq!((opened.broken, opened.incomplete), (0, 0));
+        let sums: BTreeMap<Cell, (u64, u32)> =
+            opened.sums.into_iter().map(|one| (one.cell, (one.count, one.parts))).collect();
+        prop_assert_eq!(sums, wanted);
     }
 
     /// Nothing panics, and nothing opens, on bytes that no node made.
     #[test]
     fn bytes_of_others_open_nothing(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let (opened, broken) = keys(1).open(&bytes, u32::MAX);
-        prop_assert!(opened.is_empty() && (bytes.is_empty() || broken > 0));
+        let opened = keys(1).open(&bytes, u32::MAX);
+        prop_assert!(opened.sums.is_empty() && (bytes.is_empty() || opened.broken > 0) && opened.incomplete == 0xffff);
         let _ = Part::default().take(&bytes);
     }
 
-    /// A gateway that changes a bit of a sum is found out, whichever bit.
+    /// A gateway that changes a bit is found out, whichever bit, and no count is another than it was.
     #[test]
-    fn a_changed_sum_does_not_open(bit in 0..SUM_BYTES * 8) {
+    fn a_changed_sum_does_not_open(bit in 0..3 * SUM_BYTES * 8) {
         let keys = keys(1);
-        let mut sums = summed(&[(0, part(&keys, 0, &[(cell("3310", 1), 40)])), (1, part(&keys, 1, &[(cell("3310", 1), 2)]))]);
-        prop_assert_eq!(keys.open(&sums, 3).0[0].count, 42);
+        let parts = [(0, part(&keys, 0, &[(cell("3310", 1), 40)])), (1, part(&keys, 1, &[(cell("3310", 1), 2)]))];
+        let mut sums = summed(&parts);
+        prop_assert_eq!(keys.open(&sums, 3).sums[0].count, 42);
         sums[bit / 8] ^= 1 << (bit % 8);
-        prop_assert_eq!(keys.open(&sums, u32::MAX), (vec![], 1));
+        let opened = keys.open(&sums, 3);
+        prop_assert!(opened.broken > 0 && opened.incomplete > 0);
+        prop_assert!(opened.sums.iter().all(|one| (one.count, one.parts) == (42, 3)));
     }
 }
 
@@ -93,17 +96,44 @@ fn the_gateway_sees_no_pattern() {
         bytes.chunks(TALLY_ROW_BYTES).map(<[u8]>::to_vec).collect()
     };
     let (one, other_part, other_question) = (pieces(1, 0), pieces(1, 1), pieces(2, 0));
-    for (row, other) in one.iter().zip(&other_part) {
-        assert_eq!(row[..56], other[..56], "equal cells meet");
-        assert!(row[56..64] != other[56..64] && row[64..] != other[64..]);
+    let meet = |row: &Vec<u8>| other_part.iter().find(|other| other[..16] == row[..16]);
+    let equal: Vec<_> = one.iter().filter_map(|row| Some((row, meet(row)?))).collect();
+    assert_eq!((one.len(), equal.len()), (51, 50), "equal cells meet, and nothing says which row counts them");
+    for (row, other) in equal {
+        assert!(row[..56] == other[..56] && row[56..64] != other[56..64] && row[64..] != other[64..]);
     }
     let of = |rows: &[Vec<u8>], piece: std::ops::Range<usize>| {
         rows.iter().map(|row| row[piece.clone()].to_vec()).collect::<std::collections::BTreeSet<_>>()
     };
     for piece in [0..16, 16..56, 56..64, 64..80] {
         let (first, second) = (of(&one, piece.clone()), of(&other_question, piece));
-        assert!(first.len() == 50 && first.is_disjoint(&second));
+        assert!(first.len() == 51 && first.is_disjoint(&second));
     }
+}
+
+/// What is left out on the way is missed: a cell, a part's row in a cell, what counts the cells, a whole part.
+#[test]
+fn what_is_left_out_is_told() {
+    let keys = keys(1);
+    let first = [(cell("a", 1), 5), (cell("b", 1), 6)];
+    let second = [(cell("a", 1), 7)];
+    let whole = summed(&[(0, part(&keys, 0, &first)), (1, part(&keys, 1, &second))]);
+    assert_eq!(keys.open(&whole, 0b11).incomplete, 0);
+    for left_out in 0..whole.len() / SUM_BYTES {
+        let pieces = whole.chunks(SUM_BYTES).enumerate().filter(|(place, _)| *place != left_out);
+        let opened = keys.open(&pieces.flat_map(|(_, piece)| piece.to_vec()).collect::<Vec<u8>>(), 0b11);
+        assert!(opened.broken == 0 && opened.incomplete > 0, "{opened:?}");
+    }
+    // Of the second part all but what counts its cells is thrown away.
+    let rows = keys.seal(1, &second);
+    let is_cell = |row: &&[u8]| whole.chunks(SUM_BYTES).any(|sum| sum[..16] == row[..16] && sum[SUM_BYTES - 1] == 0b11);
+    let thinned: Vec<u8> = rows.chunks(TALLY_ROW_BYTES).filter(|row| !is_cell(row)).flatten().copied().collect();
+    let mut thin = Part::default();
+    thin.take(&thinned).unwrap();
+    let opened = keys.open(&summed(&[(0, part(&keys, 0, &first)), (1, thin)]), 0b11);
+    assert_eq!((opened.sums.len(), opened.broken, opened.incomplete), (2, 0, 0b10));
+    let opened = keys.open(&summed(&[(0, part(&keys, 0, &first))]), 0b11);
+    assert_eq!((opened.broken, opened.incomplete), (0, 0b10));
 }
 
 #[test]
@@ -111,13 +141,16 @@ fn the_home_node_takes_only_what_answered_and_only_once() {
     let keys = keys(1);
     let parts = [(0, part(&keys, 0, &[(cell("a", 1), 5)])), (2, part(&keys, 2, &[(cell("a", 1), 6)]))];
     let sums = summed(&parts);
-    assert_eq!(keys.open(&sums, 0b101).0[0], Opened { cell: cell("a", 1), count: 11, parts: 0b101 });
-    assert_eq!(keys.open(&sums, 0b001), (vec![], 1), "a part that did not answer");
-    let twice = [sums.clone(), sums.clone()].concat();
-    assert_eq!((keys.open(&twice, 0b101).0.len(), keys.open(&twice, 0b101).1), (1, 1));
-    assert_eq!(keys.open(&sums[1..], 0b101), (vec![], 1));
+    let opened = keys.open(&sums, 0b101);
+    assert_eq!(opened.sums, [Opened { cell: cell("a", 1), count: 11, parts: 0b101 }]);
+    let other = keys.open(&sums, 0b001);
+    assert_eq!((other.sums.len(), other.broken), (0, 2), "a part that did not answer");
+    let twice = keys.open(&[sums.clone(), sums.clone()].concat(), 0b101);
+    assert_eq!((&twice.sums, twice.broken), (&opened.sums, 3));
+    let cut = keys.open(&sums[1..], 0b101);
+    assert_eq!((cut.sums.len(), cut.broken), (0, 3));
     let wrong_keys = TallyKeys::derive(&EpochSecret::new([8; 32]), &[1; 32]);
-    assert_eq!(wrong_keys.open(&sums, 0b101), (vec![], 1));
+    assert_eq!(wrong_keys.open(&sums, 0b101), OpenedSums { broken: 3, incomplete: 0b101, ..OpenedSums::default() });
 }
 
 #[test]
@@ -140,36 +173,34 @@ fn the_gateway_takes_whole_rows_in_order_once() {
 fn a_false_name_is_told_and_spoils_nothing() {
     let keys = keys(1);
     let mut false_rows = keys.seal(1, &[(cell("a", 1), 5)]);
-    false_rows[20] ^= 1;
+    false_rows.chunks_mut(TALLY_ROW_BYTES).for_each(|row| row[20] ^= 1);
     let mut false_part = Part::default();
     false_part.take(&false_rows).unwrap();
-    let sums = summed(&[(0, part(&keys, 0, &[(cell("a", 1), 7)])), (1, false_part)]);
-    let (opened, broken) = keys.open(&sums, 0b11);
-    assert_eq!(broken, 1);
-    assert_eq!(opened, [Opened { cell: cell("a", 1), count: 7, parts: 1 }]);
+    let opened = keys.open(&summed(&[(0, part(&keys, 0, &[(cell("a", 1), 7)])), (1, false_part)]), 0b11);
+    assert_eq!((opened.broken, opened.incomplete), (2, 0b10));
+    assert_eq!(opened.sums, [Opened { cell: cell("a", 1), count: 7, parts: 1 }]);
 }
 
 #[test]
 fn too_many_cells_are_refused() {
-    let mut rows = Vec::new();
-    for key in 0..=CELLS_MAX as u128 {
-        rows.extend_from_slice(&key.to_be_bytes());
-        rows.extend_from_slice(&[0; TALLY_ROW_BYTES - 16]);
-    }
-    assert_eq!(Part::default().take(&rows), Err(Fault::TooMany));
+    let rows = |keys: std::ops::Range<usize>| {
+        let row = |key: usize| [&(key as u128).to_be_bytes()[..], &[0; TALLY_ROW_BYTES - 16]].concat();
+        keys.flat_map(row).collect::<Vec<u8>>()
+    };
+    assert_eq!(Part::default().take(&rows(0..CELLS_MAX + 2)), Err(Fault::TooMany));
     let (mut first, mut second) = (Part::default(), Part::default());
-    first.take(&rows[..rows.len() - TALLY_ROW_BYTES]).unwrap();
-    second.take(&rows[rows.len() - TALLY_ROW_BYTES..]).unwrap();
+    first.take(&rows(0..CELLS_MAX + 1)).unwrap();
+    second.take(&rows(CELLS_MAX + 1..SUMS_MAX + 1)).unwrap();
     let mut sums = Sums::default();
     sums.add(0, &first).unwrap();
     assert_eq!(sums.add(1, &second), Err(Fault::TooMany));
-    assert_eq!(sums.cells(), CELLS_MAX);
+    assert_eq!(sums.count(), CELLS_MAX + 1);
 }
 
 #[test]
 fn names_that_do_not_fit_are_not_sent() {
     let long = "x".repeat(PLACE_BYTES_MAX + 1);
     let cells = [(cell("", 1), 5), (cell(&long, 1), 5), (cell("a", 1), COUNT_MAX + 1)];
-    assert!(keys(1).seal(0, &cells).is_empty());
+    assert_eq!(keys(1).seal(0, &cells).len(), TALLY_ROW_BYTES, "but that there are no cells");
     assert!(keys(1).seal(PARTS_MAX as u8, &[(cell("a", 1), 5)]).is_empty());
 }
