@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use sallyport_join::tally::{SUM_BYTES, SUMS_MAX};
 use sallyport_proto::{
-    gateway::v1::{Answer, AskRequest, ask_event::Event},
+    gateway::v1::{AskRequest, ask_event::Event},
     node::v1::{DeskAnswer, DeskAskEvent, desk_ask_event},
 };
 use sallyport_trust::{
@@ -25,7 +26,7 @@ use crate::{
     lookup::{LookedUp, look_up},
     node::Node,
     patterns,
-    resolve::resolve,
+    resolve::{Joined, resolve, too_many_counts},
 };
 
 /// Where a question's events go.
@@ -71,7 +72,7 @@ pub(crate) async fn ask(node: Arc<Node>, peer: SpiffeId, asked: Asked, events: E
         () = events.closed() => Err(Refusal::new(Kind::TimedOut, "cancelled", "The person went away.")),
     };
     let shown = match worked {
-        Ok((id, answer, permit)) => resolve(&node, &agreed, question, id, answer, &permit)
+        Ok((id, joined, permit)) => resolve(&node, &agreed, question, id, joined, &permit)
             .await
             .and_then(|shown| keep_if_held(&node, &peer, asked, (id, range_bits), shown)),
         Err(refusal) => Err(refusal),
@@ -162,7 +163,7 @@ async fn answer(
     written: Result<WrittenQuestion, Refusal>,
     looked_up: Option<LookedUp>,
     events: &Events,
-) -> Result<(QuestionId, Answer, Permit), Refusal> {
+) -> Result<(QuestionId, Joined, Permit), Refusal> {
     let written = written?;
     let permit = node.guard.authorise(trail, request)?;
     let id = written.id();
@@ -174,14 +175,18 @@ async fn answer(
     let mut call = tonic::Request::new(AskRequest { question: Some(signed.into_wire()) });
     call.set_timeout(std::time::Duration::from_millis(u64::from(question.deadline_ms)));
     let mut answers = node.gateway.clone().ask(call).await.map_err(|status| refusal_of(&status))?.into_inner();
+    let mut sums = Vec::new();
     while let Some(message) = answers.message().await.map_err(|status| refusal_of(&status))? {
         match message.event {
             Some(Event::Progress(progress)) => {
                 let _ = events.try_send(Ok(DeskAskEvent { event: Some(desk_ask_event::Event::Progress(progress)) }));
             }
+            Some(Event::Sums(_)) if sums.len() >= SUMS_MAX * SUM_BYTES => return Err(too_many_counts()),
+            Some(Event::Sums(more)) => sums.extend(more),
             Some(Event::Answer(answer)) => {
                 trail.count("matches", answer.matches.len() as u64);
-                return Ok((id, answer, permit));
+                trail.count("sums", (sums.len() / SUM_BYTES) as u64);
+                return Ok((id, Joined { answer, sums }, permit));
             }
             None => {}
         }

@@ -37,7 +37,7 @@ pub(crate) struct Contribution {
     /// When it was answered.
     at_ms: i64,
     deadline_ms: u32,
-    /// Type of identifier, or a person.
+    /// Type of identifier, a person, or counts of nobody in particular.
     pub(crate) subject: String,
     pub(crate) minimum_datasets: u32,
     pub(crate) dataset: String,
@@ -120,6 +120,9 @@ impl Contribution {
 }
 
 fn nature(indicator: &Indicator, related: bool, looked_up: bool) -> String {
+    if indicator.tally.is_some() {
+        return "count of events".to_owned();
+    }
     let how = if related { " in relation to other events" } else { "" };
     let whom = if looked_up { "a subject looked up" } else { "a subject ranked among all" };
     format!("match score of {whom}, by {}{how}", indicator.measure.name())

@@ -28,6 +28,7 @@ use crate::{
     about::About,
     account,
     consent::{self, Consent},
+    counts::{self, Counts},
     dataset::Dataset,
     history::history,
     holdings::{Held, Holding, HoldingsError, Scan},
@@ -38,8 +39,9 @@ use crate::{
     reveal,
 };
 
-/// Rows in one message: 64 KiB.
-const ROWS_AT_A_TIME: usize = 64 * 1024 / ROW_BYTES;
+/// Bytes of rows in one message, about.
+pub(crate) const MESSAGE_BYTES: usize = 64 * 1024;
+const ROWS_AT_A_TIME: usize = MESSAGE_BYTES / ROW_BYTES;
 /// Subjects that a look-up must hide among, at least.
 pub(crate) const HIDDEN_AMONG_MIN: usize = 100;
 
@@ -87,23 +89,28 @@ async fn answer(node: &Arc<Node>, signed: &SignedQuestion, trail: &mut Trail, ro
         }
     };
     let left = account::open(node, &question, index).await?;
-    let (mut preamble, count) = match &work {
-        Work::Plain((preamble, subjects)) => (preamble.clone(), subjects.len() as u64),
-        Work::Link(preamble, side) => (preamble.clone(), side.rows),
+    let (mut preamble, what, count) = match &work {
+        Work::Plain((preamble, subjects)) => (preamble.clone(), "subjects", subjects.len() as u64),
+        Work::Link(preamble, side) => (preamble.clone(), "subjects", side.rows),
+        Work::Counts(preamble, counts) => (preamble.clone(), "cells", counts.cells.len() as u64),
     };
     if let Some(coverage) = &mut preamble.coverage {
         coverage.budgets = left.into_iter().map(Into::into).collect();
     }
-    trail.count("subjects", count);
+    trail.count(what, count);
     if rows.send(Ok(message(Part::Preamble(preamble)))).await.is_err() {
         return Ok(0);
     }
     let rows = rows.clone();
-    let keys = QuestionKeys::derive(&agreed.secret, &question.id.0, question.header.minimum_datasets);
+    let (id, minimum_datasets) = (question.id.0, question.header.minimum_datasets);
     // On a thread of its own, as fast as the gateway takes the rows.
     let sealing = tokio::task::spawn_blocking(move || match work {
-        Work::Plain((_, subjects)) => stream(&keys, index as u8, share_point, subjects, &rows),
+        Work::Plain((_, subjects)) => {
+            let keys = QuestionKeys::derive(&agreed.secret, &id, minimum_datasets);
+            stream(&keys, index as u8, share_point, subjects, &rows)
+        }
         Work::Link(_, side) => side.stream(&rows),
+        Work::Counts(_, counts) => counts.stream(&agreed.secret, &id, index as u8, &rows),
     });
     sealing.await.map_err(|error| Refusal::internal("sealing_failed", &error))
 }
@@ -112,6 +119,7 @@ async fn answer(node: &Arc<Node>, signed: &SignedQuestion, trail: &mut Trail, ro
 enum Work {
     Plain((Preamble, Subjects)),
     Link(Preamble, Box<Side>),
+    Counts(Preamble, Counts),
 }
 
 fn only_part(question: &OpenedQuestion) -> Result<(usize, &OpenedIndicator), Refusal> {
@@ -135,6 +143,10 @@ async fn read(
         let side = link::side(node, agreed, question, link, share_point, permit).await?;
         return Ok((Work::Link(link_preamble(node, indicator, &side, permit)?, Box::new(side)), None));
     }
+    if let Some(tally) = &indicator.tally {
+        let (preamble, counts) = counts::count(node, question, (indicator, tally), permit).await?;
+        return Ok((Work::Counts(preamble, counts), None));
+    }
     if question.header.is_of_persons() {
         let persons = link::persons(node, agreed, question, indicator, share_point, permit).await?;
         let preamble = link_preamble(node, indicator, &persons.side, permit)?;
@@ -155,9 +167,13 @@ async fn authorise(
     let header = &question.header;
     let dataset = node.holdings.dataset(&indicator.dataset)?;
     let action = if header.is_lookup() { Action::LookUp } else { Action::Ask };
-    let at_places = matches!(part, OpenedIndicator::Link(part) if part.is_at_places());
+    let kind = match part {
+        OpenedIndicator::Link(part) if part.is_at_places() => kind::PLACES,
+        part if part.is_counted() => kind::COUNTS,
+        _ => kind::DATASET,
+    };
     let resource = Attributes::new()
-        .with(attribute::KIND, if at_places { kind::PLACES } else { kind::DATASET })
+        .with(attribute::KIND, kind)
         .with(attribute::OWNER, node.agency.clone())
         .with(attribute::DATASET, indicator.dataset.clone())
         .with(attribute::SENSITIVITY, dataset.sensitivity.name());
@@ -264,13 +280,14 @@ async fn behaving(
 }
 
 /// What the coverage says of a part.
-struct Told {
-    rows: u64,
-    unusable: u64,
-    newest_ms: Option<i64>,
-    untagged: u64,
-    over_budget: u64,
-    unrecorded: Option<String>,
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) rows: u64,
+    pub(crate) unusable: u64,
+    pub(crate) newest_ms: Option<i64>,
+    pub(crate) untagged: u64,
+    pub(crate) over_budget: u64,
+    pub(crate) unrecorded: Option<String>,
 }
 
 fn link_preamble(node: &Node, indicator: &Indicator, side: &Side, permit: &Permit) -> Result<Preamble, Refusal> {
@@ -286,7 +303,7 @@ fn link_preamble(node: &Node, indicator: &Indicator, side: &Side, permit: &Permi
     Ok(preamble(dataset, told, permit))
 }
 
-fn preamble(dataset: &Dataset, told: Told, permit: &Permit) -> Preamble {
+pub(crate) fn preamble(dataset: &Dataset, told: Told, permit: &Permit) -> Preamble {
     let obligations = permit.obligations();
     let coverage = Coverage {
         outcome: Outcome::Answered.into(),

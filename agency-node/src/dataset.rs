@@ -1,9 +1,13 @@
 //! How a node's data sets are described in its configuration, and what is checked before it starts.
 
+mod counts;
+
 use std::{collections::BTreeSet, path::PathBuf};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use counts::Counts;
 
 use crate::identifier::{Country, IdentifierType};
 
@@ -37,7 +41,7 @@ pub struct Dataset {
     pub retention_days: u32,
     /// When an event happened; absent for lists without time.
     pub time: Option<Time>,
-    /// Whom rows are about; at least one, unless there is a `person`.
+    /// Whom rows are about; at least one, unless there is a `person`, or rows are only counted.
     #[serde(default)]
     pub identifier: Vec<Identifier>,
     /// Columns that describe a person.
@@ -48,6 +52,9 @@ pub struct Dataset {
     /// What may be filtered on.
     #[serde(default)]
     pub attribute: Vec<Attribute>,
+    /// What events may be counted by, for questions that are about nobody; without it they are not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
     /// What became of a subject, for the agency's own people; the newest row wins.
     pub label: Option<Label>,
     /// What the data set does not hold.
@@ -333,8 +340,13 @@ impl Dataset {
             return Err(format!("there is no file {}; correct the path", file.display()));
         }
         let described = self.person.as_ref().is_some_and(|person| person.columns().iter().any(Option::is_some));
-        if self.identifier.is_empty() && !described {
-            return Err("name at least one [[dataset.identifier]], or columns in [dataset.person]".to_owned());
+        if self.identifier.is_empty() && !described && self.counts.is_none() {
+            return Err(
+                "name at least one [[dataset.identifier]], columns in [dataset.person], or [dataset.counts]".to_owned()
+            );
+        }
+        if let Some(counts) = &self.counts {
+            counts.validate(self)?;
         }
         if self.live && self.person.is_some() {
             return Err("is `live` and has a [dataset.person]: leave one of them out".to_owned());

@@ -110,6 +110,7 @@ fn description(node: &Node, dataset: &Dataset) -> DatasetDescription {
         rows: manifest.rows,
         unusable: manifest.unusable.values().sum::<u64>() + manifest.unreadable,
         has_place: dataset.place.is_some(),
+        counted_by: dataset.counts.iter().flat_map(|counts| counts.by.clone()).collect(),
         untagged: dataset.identifier.iter().map(|i| untagged(i.kind, &i.name)).chain(untagged_cells).sum(),
         oldest_day: manifest.oldest_ms.and_then(day),
         newest_day: manifest.newest_ms.and_then(day),

@@ -19,6 +19,7 @@ mod change;
 mod config;
 mod consent;
 mod contribute;
+mod counts;
 mod dataset;
 mod describe;
 mod disclosure;

@@ -1,7 +1,9 @@
 //! References become subjects again, only here and only for this node's own records.
 
+mod counts;
 mod persons;
 
+pub(crate) use counts::too_many as too_many_counts;
 use sallyport_join::keys::QuestionKeys;
 use sallyport_lead::event::Evidence;
 use sallyport_proto::{
@@ -21,6 +23,13 @@ use crate::{
     node::Node,
 };
 
+/// What the gateway sent back.
+pub(crate) struct Joined {
+    pub(crate) answer: Answer,
+    /// For a question of counts.
+    pub(crate) sums: Vec<u8>,
+}
+
 /// The answer as the person may see it: own subjects masked as the policy asks, with the outcome that
 /// own data hold; all others stay references.
 pub(crate) async fn resolve(
@@ -28,9 +37,19 @@ pub(crate) async fn resolve(
     agreed: &Agreed,
     question: &Question,
     id: QuestionId,
-    answer: Answer,
+    Joined { answer, sums }: Joined,
     permit: &Permit,
 ) -> Result<DeskAnswer, Refusal> {
+    if question.is_of_counts() {
+        let counts = counts::opened(agreed, question, id, &answer, &sums)?;
+        return Ok(DeskAnswer {
+            question_id: id.to_string(),
+            subject: question.subject.clone(),
+            coverage: answer.coverage,
+            counts: Some(counts),
+            ..DeskAnswer::default()
+        });
+    }
     let matches = match question.is_of_persons() {
         true => persons::matches(node, question, id, &answer, permit).await?,
         false => subjects(node, agreed, question, id, &answer, permit).await?,

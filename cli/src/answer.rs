@@ -82,7 +82,7 @@ fn name(found: &DeskMatch) -> String {
     found.label.clone().unwrap_or_else(|| format!("ref {}", found.reference))
 }
 
-fn coverage_json(coverage: &Coverage) -> Value {
+pub(crate) fn coverage_json(coverage: &Coverage) -> Value {
     json!({
         "dataset": coverage.dataset,
         "outcome": outcome(coverage),
@@ -94,6 +94,10 @@ fn coverage_json(coverage: &Coverage) -> Value {
         "newest": day(coverage.newest_day),
         "gaps": coverage.gaps,
         "over_budget": coverage.over_budget,
+        "minimum_cohort": Some(coverage.minimum_cohort).filter(|&least| least > 0),
+        "withheld": coverage.withheld,
+        "repeated": coverage.repeated,
+        "contradicting": coverage.contradicting,
         "budgets": coverage.budgets.iter().map(budgets::to_json).collect::<Vec<_>>(),
     })
 }
@@ -134,7 +138,9 @@ pub(crate) fn print(answer: &DeskAnswer) {
         println!("{}: {}", terminal::line(&pattern.name), terminal::line(&pattern.looks_for));
     }
     let below = answer.pattern.as_ref().filter(|pattern| pattern.below_minimum_qe > 0);
-    if !answer.matches.is_empty() {
+    if answer.counts.is_some() {
+        println!("These are counts; `sallyport shift FILE --complete ID` says how they shifted.");
+    } else if !answer.matches.is_empty() {
         print_matches(answer);
     } else if below.is_none() {
         println!("{}", nothing_matched(&answer.coverage));
@@ -234,7 +240,7 @@ fn percent(thousandths: u32) -> String {
     format!("{}.{} %", thousandths / 10, thousandths % 10)
 }
 
-fn print_coverage(coverage: &[Coverage]) {
+pub(crate) fn print_coverage(coverage: &[Coverage]) {
     println!("\nWhat was asked, and what became of it:");
     let rows = coverage.iter().map(|entry| {
         let mut notes = entry.gaps.clone();
@@ -244,6 +250,7 @@ fn print_coverage(coverage: &[Coverage]) {
         if entry.over_budget > 0 {
             notes.push(format!("{} subjects of the owner are over their budget and were left out", entry.over_budget));
         }
+        notes.extend(of_counts(entry));
         vec![
             entry.dataset.clone(),
             outcome(entry).to_owned(),
@@ -258,6 +265,16 @@ fn print_coverage(coverage: &[Coverage]) {
         &["data set", "outcome", "rows", "untagged", "unusable", "newest", "not recorded, or why not"],
         rows.collect(),
     );
+}
+
+/// What was not counted, and why.
+fn of_counts(entry: &Coverage) -> impl Iterator<Item = String> {
+    let told = [
+        (entry.withheld, format!("places in periods with fewer than {} events were not told", entry.minimum_cohort)),
+        (entry.repeated, "rows say again what others say and were counted once".to_owned()),
+        (entry.contradicting, "rows contradict each other and were not counted".to_owned()),
+    ];
+    told.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"))
 }
 
 fn decimal(thousandths: u32) -> String {

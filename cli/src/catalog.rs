@@ -66,6 +66,7 @@ fn dataset_json(dataset: &DatasetDescription) -> Value {
         "attributes": attributes.collect::<Vec<_>>(),
         "has_time": dataset.has_time,
         "has_place": dataset.has_place,
+        "counted_by": dataset.counted_by,
         "rows": dataset.rows,
         "unusable": dataset.unusable,
         "untagged": dataset.untagged,
@@ -95,11 +96,12 @@ fn print_node(node: &NodeCatalog) {
             },
             identifiers.chain(dataset.has_place.then(|| "place".to_owned())).collect::<Vec<_>>().join(", "),
             attributes.collect::<Vec<_>>().join(", "),
+            dataset.counted_by.join(", "),
             dataset.gaps.join("; "),
         ]
     });
     print_table(
-        &["data set", "what it is", "rows", "period", "subjects by", "filters", "not recorded"],
+        &["data set", "what it is", "rows", "period", "subjects by", "filters", "counted by", "not recorded"],
         rows.collect(),
     );
     if !node.patterns.is_empty() {

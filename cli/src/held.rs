@@ -1,7 +1,7 @@
 //! `sallyport held`: a person's own questions of which owners hold a part.
 
 use sallyport_proto::node::v1::{OwnHeldDataset, OwnHeldQuestion, ReleaseState};
-use sallyport_trust::question::words::moment;
+use sallyport_trust::question::{COUNTS, words::moment};
 use serde_json::{Value, json};
 
 use crate::{desk::Desk, failure::Failure, people::As, release::state_name, terminal};
@@ -54,6 +54,7 @@ fn question_json(question: &OwnHeldQuestion) -> Value {
 
 fn print(question: &OwnHeldQuestion, who: &As) {
     let what = match question.looked_up {
+        0 if question.subject == COUNTS => "counts of events".to_owned(),
         0 => format!("a ranking by {}", question.subject),
         count => format!("a look-up of {count} {}", question.subject),
     };

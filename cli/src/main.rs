@@ -29,6 +29,8 @@ mod receipt;
 mod release;
 mod sample;
 mod serve;
+mod shift;
+mod svg;
 mod terminal;
 mod watch;
 
@@ -52,6 +54,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Ask a question from a file, or look up an identifier.
     Ask(Box<ask::Arguments>),
+    /// Ask how traffic shifted between places when something changed at one of them.
+    Shift(shift::Arguments),
     /// List your questions that owners hold, and what became of them.
     Held(held::Arguments),
     /// For release officers: decide about questions that rules hold for them.
@@ -117,6 +121,7 @@ async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Ask(arguments) => ask::run(*arguments).await,
+        Command::Shift(arguments) => shift::run(arguments).await,
         Command::Held(arguments) => held::run(arguments).await,
         Command::Release(arguments) => release::run(arguments).await,
         Command::Lead(arguments) => lead::run(*arguments).await,

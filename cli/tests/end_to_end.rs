@@ -42,6 +42,8 @@ mod policy;
 mod receipts;
 #[path = "end_to_end/relations.rs"]
 mod relations;
+#[path = "end_to_end/shifts.rs"]
+mod shifts;
 #[path = "end_to_end/watches.rs"]
 mod watches;
 #[path = "end_to_end/witnesses.rs"]

@@ -14,12 +14,16 @@ mod bad_questions;
 mod certificates;
 #[path = "hostile/consent.rs"]
 mod consent;
+#[path = "hostile/counts.rs"]
+mod counts;
 #[path = "hostile/dependencies.rs"]
 mod dependencies;
 #[path = "end_to_end/entries.rs"]
 mod entries;
 #[path = "hostile/forgeries.rs"]
 mod forgeries;
+#[path = "hostile/liars.rs"]
+mod liars;
 #[path = "hostile/pipes.rs"]
 mod pipes;
 #[path = "hostile/policies.rs"]

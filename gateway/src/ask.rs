@@ -28,6 +28,7 @@ use tonic::Status;
 
 use crate::{
     account,
+    counts::{self, Added},
     links::{self, Link, band},
     persons::{self, Persons},
     run::Gateway,
@@ -57,11 +58,23 @@ pub(crate) async fn ask(
         () = events.closed() => Err(cancelled()),
     };
     trail.complete(worked.as_ref().err()).await?;
-    let (answer, streams, question) = worked?;
+    let Worked { answer, sums, streams, question } = worked?;
     let released = answer.matches.clone();
+    for sums in sums {
+        let _ = events.send(Ok(AskEvent { event: Some(Event::Sums(sums)) })).await;
+    }
     let _ = events.send(Ok(AskEvent { event: Some(Event::Answer(answer)) })).await;
     account::tell_contributors(&gateway, &question, &streams, &released).await;
     Ok(())
+}
+
+/// What is to be sent back, and to be accounted for.
+struct Worked {
+    answer: Answer,
+    /// Of counts, in pieces.
+    sums: Vec<Vec<u8>>,
+    streams: Vec<ContributorStream>,
+    question: OpenedQuestion,
 }
 
 async fn answer(
@@ -71,7 +84,7 @@ async fn answer(
     trail: &mut Trail,
     events: &Events,
     started: Instant,
-) -> Result<(Answer, Vec<ContributorStream>, OpenedQuestion), Refusal> {
+) -> Result<Worked, Refusal> {
     let question = validate(gateway, home, &signed)?;
     let permit = gateway.guard.authorise(trail, &request(gateway, &question.header))?;
     let (soft, hard) = deadlines(started, question.header.deadline_ms);
@@ -79,12 +92,17 @@ async fn answer(
     let obligations = strictest(&permit, &streams);
     let top = question.header.top.min(obligations.maximum_results);
     let threshold = question.header.minimum_datasets.max(obligations.minimum_datasets);
+    if question.header.is_of_counts() {
+        let added = counts::add_up(&mut streams, soft, hard).await;
+        let answer = of_counts(&question, obligations, &added, &streams, trail);
+        return Ok(Worked { answer, sums: added.sums, streams, question });
+    }
     if question.header.is_of_persons() {
         let persons =
             persons::rank(&gateway.contributors, &question, (threshold, top), obligations, &mut streams, soft, hard)
                 .await?;
         let answer = of_persons(&question, obligations, persons, &streams, trail);
-        return Ok((answer, streams, question));
+        return Ok(Worked { answer, sums: Vec::new(), streams, question });
     }
     let links = links::merge_all(&question, &mut streams, soft, hard).await;
     let merged = match links.as_slice() {
@@ -96,7 +114,22 @@ async fn answer(
     trail.count("unopened", merged.unopened);
     let answer = score(&question, &links, obligations, &merged, &streams);
     count(trail, &answer);
-    Ok((answer, streams, question))
+    Ok(Worked { answer, sums: Vec::new(), streams, question })
+}
+
+fn of_counts(
+    question: &OpenedQuestion,
+    obligations: Obligations,
+    added: &Added,
+    streams: &[ContributorStream],
+    trail: &mut Trail,
+) -> Answer {
+    trail.count("rows", added.rows);
+    trail.count("sums", added.count);
+    let coverage = coverage(question, streams);
+    let answer = Answer { coverage, obligations: Some(obligations), ..Answer::default() };
+    count(trail, &answer);
+    answer
 }
 
 fn of_persons(

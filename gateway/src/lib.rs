@@ -9,6 +9,7 @@ mod ask;
 mod catalog;
 mod config;
 mod contributors;
+mod counts;
 mod links;
 mod persons;
 mod relay;

@@ -16,3 +16,4 @@ pub mod link;
 pub mod merge;
 pub mod row;
 pub mod score;
+pub mod tally;

@@ -10,7 +10,7 @@ use sallyport_trust::{
 
 use crate::{
     dataset::{Dataset, Identifier},
-    holdings::{HoldingsError, RECORD, Scan},
+    holdings::{Counting, HoldingsError, RECORD, Scan},
     identifier::IdentifierType,
     link,
     linkage::epochs::Agreed,
@@ -27,6 +27,10 @@ pub(super) async fn count(
     permit: &Permit,
 ) -> Result<(u64, u64), Refusal> {
     let header = &question.header;
+    if let Some(tally) = &indicator.tally {
+        let wanted = Counting { tally, window: header.window.and(indicator.window), filter: &indicator.filter };
+        return Ok((node.holdings.count(permit, &indicator.dataset, &wanted).await?.rows, 0));
+    }
     let mut scan = Scan {
         identifier: RECORD,
         window: header.window.and(indicator.window),

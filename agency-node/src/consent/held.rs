@@ -45,6 +45,8 @@ pub(crate) struct HeldQuestion {
     pub(super) release_by: BTreeMap<String, u32>,
     pub(super) maximum_results: u32,
     pub(super) score_step_thousandths: u32,
+    #[serde(default)]
+    pub(super) minimum_cohort: u32,
     pub(super) asked_at_ms: i64,
     pub(super) expires_at_ms: i64,
     pub(super) decisions: Vec<Decision>,
@@ -259,6 +261,7 @@ impl HeldQuestion {
         self.release_by = release_by.clone();
         self.maximum_results = self.asked.top.min(obligations.maximum_results);
         self.score_step_thousandths = obligations.score_step_thousandths;
+        self.minimum_cohort = obligations.minimum_cohort;
         self.expires_at_ms = now_ms.saturating_add(WAITING_MS);
         self
     }

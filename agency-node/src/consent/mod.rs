@@ -144,7 +144,7 @@ fn in_words(
     Ok(Part {
         digest,
         identifier: indicator.identifier.clone(),
-        measure: words::measure(&indicator.measure),
+        measure: words::told(indicator),
         filter,
         window: words::window(question.header.window.and(indicator.window)),
         relation: match part {

@@ -207,6 +207,7 @@ fn waiting(asking: &Asking, hold: &Hold, asked: Asked, part: Part, now_ms: i64) 
         pattern: asking.pattern,
         maximum_results: asked.top.min(obligations.maximum_results),
         score_step_thousandths: obligations.score_step_thousandths,
+        minimum_cohort: obligations.minimum_cohort,
         asked,
         parts: vec![part],
         rule: hold.rule.clone(),

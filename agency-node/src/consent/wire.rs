@@ -48,6 +48,7 @@ pub(crate) fn held_question(held: HeldQuestion, now_ms: i64) -> pb::HeldQuestion
         parts: held.parts.into_iter().map(part).collect(),
         maximum_results: held.maximum_results,
         score_step_thousandths: held.score_step_thousandths,
+        minimum_cohort: held.minimum_cohort,
         rule: held.rule,
         asked_at_ms: held.asked_at_ms,
         expires_at_ms: held.expires_at_ms,

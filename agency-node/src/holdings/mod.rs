@@ -11,6 +11,7 @@ mod refresh;
 mod scan;
 mod source;
 mod subjects;
+mod tally;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,11 +35,12 @@ use sallyport_trust::{
 
 pub(crate) use events::{EventScan, Events, NEVER, NOBODY};
 pub(crate) use place::CELL;
-pub(crate) use prepare::Manifest;
+pub(crate) use prepare::{Manifest, TIME};
 pub(crate) use records::{Described, RECORD, RecordKey, Records};
 pub(crate) use refresh::Seen;
 pub(crate) use scan::{Held, Holding, Scan};
 pub(crate) use subjects::Subjects;
+pub(crate) use tally::{Counted, Counting, PLACES_MAX};
 
 use crate::{
     dataset::Dataset,
@@ -82,6 +84,14 @@ pub enum HoldingsError {
     /// More events than one question may look at.
     #[error("the question looks at more than 50 million events of one data set; narrow its window or filter")]
     TooMany,
+    /// Events cannot be counted that way.
+    #[error("{problem}")]
+    Uncountable {
+        /// Stable.
+        reason: &'static str,
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// A filter names what is not declared.
     #[error("`{dataset}` has no attribute `{attribute}` to filter on; there are: {declared}")]
     UnknownAttribute {
@@ -129,6 +139,10 @@ impl From<HoldingsError> for Refusal {
             HoldingsError::UnknownDataset(_) => Refusal::new(Kind::NotFound, "dataset_unknown", error.to_string()),
             HoldingsError::Identifier(_) => Refusal::bad_input("identifier_unknown", error.to_string()),
             HoldingsError::UnknownAttribute { .. } => Refusal::bad_input("attribute_unknown", error.to_string()),
+            HoldingsError::Uncountable { reason: reason @ "counts_undeclared", .. } => {
+                Refusal::new(Kind::Denied, reason, error.to_string())
+            }
+            HoldingsError::Uncountable { reason, .. } => Refusal::new(Kind::Exhausted, reason, error.to_string()),
             HoldingsError::TooMany => Refusal::new(Kind::Exhausted, "too_many_events", error.to_string()),
             HoldingsError::StrengthType { .. } => Refusal::bad_input("strength_type", error.to_string()),
             HoldingsError::ValueType { .. } => Refusal::bad_input("filter_value_type", error.to_string()),
@@ -281,6 +295,20 @@ impl Holdings {
         let dataset = self.dataset(name)?;
         let plan = events::plan(self.frame(dataset).await?, dataset, wanted)?;
         events::collect(plan, dataset, wanted).await
+    }
+
+    /// How many events there are, by place and period.
+    pub(crate) async fn count(
+        &self,
+        _permit: &Permit,
+        name: &str,
+        wanted: &Counting<'_>,
+    ) -> Result<Counted, HoldingsError> {
+        let dataset = self.dataset(name)?;
+        // What is not allowed is refused before anything is read.
+        let counts = tally::declared(dataset, wanted)?;
+        let plan = tally::plan(self.frame(dataset).await?, dataset, counts, wanted)?;
+        tally::collect(plan, wanted).await
     }
 
     /// Where the data set lies as it is now.

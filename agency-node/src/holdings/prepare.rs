@@ -436,6 +436,8 @@ fn parse_time(text: &str, format: Option<&str>) -> Option<i64> {
         Some(format) => NaiveDateTime::parse_from_str(text, format)
             .map(|moment| moment.and_utc())
             .or_else(|_| NaiveDate::parse_from_str(text, format).map(midnight))
+            // A month without a day is its first.
+            .or_else(|_| NaiveDate::parse_from_str(&format!("{text} 1"), &format!("{format} %d")).map(midnight))
             .ok()?,
         None => DateTime::parse_from_rfc3339(text)
             .map(|moment| moment.with_timezone(&Utc))

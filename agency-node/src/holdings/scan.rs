@@ -72,14 +72,17 @@ pub(crate) fn plan(frame: DataFrame, dataset: &Dataset, scan: &Scan<'_>) -> Resu
 
 /// Rows with a subject, in the window, that pass the filter.
 pub(super) fn condition(dataset: &Dataset, scan: &Scan<'_>) -> Result<Expr, HoldingsError> {
-    let mut condition = col(subject_column(scan.identifier)).is_not_null();
-    for bound in window(dataset, scan.window)? {
-        condition = condition.and(bound);
+    let condition = col(subject_column(scan.identifier)).is_not_null();
+    Ok(narrowed(dataset, scan.window, scan.filter)?.into_iter().fold(condition, Expr::and))
+}
+
+/// All that holds of rows in the window that pass the filter.
+pub(super) fn narrowed(dataset: &Dataset, within: Window, filter: &[Comparison]) -> Result<Vec<Expr>, HoldingsError> {
+    let mut bounds = window(dataset, within)?;
+    for comparison in filter {
+        bounds.push(expression(dataset, comparison)?);
     }
-    for comparison in scan.filter {
-        condition = condition.and(expression(dataset, comparison)?);
-    }
-    Ok(condition)
+    Ok(bounds)
 }
 
 /// The column with each event's strength.

@@ -66,6 +66,7 @@ pub(super) fn dataset(agency: &str, datasets: &[Dataset], file: &Path) -> Option
         person: None,
         place: None,
         attribute: attribute.collect(),
+        counts: None,
         label: Some(Label { column: "outcome".to_owned() }),
         coverage: Coverage {
             gaps: vec![

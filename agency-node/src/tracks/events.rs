@@ -147,6 +147,7 @@ pub(super) fn dataset(agency: &str, settings: &TrackSettings, file: PathBuf) -> 
         person: None,
         place: None,
         attribute: attributes.into_iter().map(attribute).collect(),
+        counts: None,
         label: None,
         coverage: Coverage {
             gaps: vec!["devices that have not joined a corridor are not measured".to_owned()],

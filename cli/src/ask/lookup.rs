@@ -187,6 +187,7 @@ fn indicators(dataset: &DatasetDescription, subject: &str) -> Vec<Indicator> {
         contact: String::new(),
         both_ways: false,
         relation: None,
+        tally: None,
     });
     indicators.collect()
 }

@@ -3,6 +3,7 @@
 use sallyport_proto::node::v1::{CalibrateResponse, RankingJudgement, Share};
 
 use super::part;
+use crate::svg::escaped;
 
 /// The sides of the picture and of each square plot, and where the plots begin.
 const SIZE: (f64, f64) = (760.0, 450.0);
@@ -122,21 +123,6 @@ fn precision(learnt: &CalibrateResponse) -> Plot {
         plot.text((0.33, y), "", name);
     }
     plot
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            _ if character.is_control() => {}
-            _ => escaped.push(character),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

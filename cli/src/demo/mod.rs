@@ -66,6 +66,9 @@ const QUESTIONS: [Asking; 2] = [
 /// Something for the people to publish and to ask.
 const PATTERN: (&str, &str) = ("pattern.toml", include_str!("../../demo/pattern.toml"));
 
+/// Something to count.
+const SHIFT: (&str, &str) = ("shift.toml", include_str!("../../demo/shift.toml"));
+
 /// Arguments of `sallyport demo`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -170,7 +173,7 @@ fn as_one_object(answers: Vec<Value>, trucks: &Told) -> Value {
 /// The policies, and what people of the demonstration work with.
 fn write_files(directory: &Path) -> Result<(), Failure> {
     write_policies(directory)?;
-    let files = QUESTIONS.iter().map(|asking| (asking.file, asking.text)).chain([PATTERN, trucks::QUESTION]);
+    let files = QUESTIONS.iter().map(|asking| (asking.file, asking.text)).chain([PATTERN, SHIFT, trucks::QUESTION]);
     files.into_iter().try_for_each(|(file, text)| {
         let written = fs::write(directory.join(file), text);
         written.map_err(|error| Failure::machine(&format!("{file} cannot be written"), &error))
@@ -227,6 +230,7 @@ fn next_commands(directory: &Path, planted: &[String], when: &str) {
     println!(
         "  {program} ask --phone \"{phone}\" --purpose counter-narcotics --case HSI-2026-0117 --as rivera{people}"
     );
+    println!("  {program} shift {shown}/{} --svg shift.svg --as okafor{people}", SHIFT.0);
     println!("  {program} pattern publish {shown}/pattern.toml --as rivera{people}");
     println!(
         "  {program} pattern ask hsi.deviating-crossers --as-of 2026-07-01 --purpose counter-narcotics --case CBP-2026-0042 \
@@ -249,7 +253,13 @@ fn next_commands(directory: &Path, planted: &[String], when: &str) {
 
 #[cfg(test)]
 mod tests {
-    use sallyport_trust::question::Pattern;
+    use sallyport_trust::question::{Pattern, parse_shift};
+
+    #[test]
+    fn the_sample_shift_is_sound() {
+        let shift = parse_shift(super::SHIFT.1).unwrap();
+        assert_eq!((shift.before, shift.changed), (16, vec!["2304".to_owned()]));
+    }
 
     #[test]
     fn the_sample_pattern_is_sound() {

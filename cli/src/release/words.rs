@@ -1,7 +1,7 @@
 //! A held question as a release officer reads it.
 
 use sallyport_proto::node::v1::{HeldPart, HeldQuestion, ReleaseState};
-use sallyport_trust::question::words::moment;
+use sallyport_trust::question::{COUNTS, words::moment};
 use serde_json::{Value, json};
 
 use super::{granted, state_name};
@@ -14,7 +14,11 @@ pub(super) fn row(question: &HeldQuestion) -> Vec<String> {
         who(question),
         format!("{} {}", question.purpose, question.case_number).trim().to_owned(),
         format!("{}, {}", question.dataset, sort(question)),
-        format!("{} {}", at_most(question), question.subject),
+        if is_of_counts(question) {
+            question.subject.clone()
+        } else {
+            format!("{} {}", at_most(question), question.subject)
+        },
         moment(question.asked_at_ms),
         moment(question.expires_at_ms),
         match question.state() {
@@ -22,6 +26,11 @@ pub(super) fn row(question: &HeldQuestion) -> Vec<String> {
             state => state_name(state).to_owned(),
         },
     ]
+}
+
+/// Whether it is about nobody.
+fn is_of_counts(question: &HeldQuestion) -> bool {
+    question.subject == COUNTS
 }
 
 /// Subjects that an answer can show, at most.
@@ -44,13 +53,9 @@ pub(super) fn print(question: &HeldQuestion) {
         format!("         {}", or_none(&question.reason)),
         format!("what     of {}: {}", question.dataset, sort(question)),
     ];
-    question.parts.iter().for_each(|part| lines.extend(part_lines(part, question.looked_up > 0)));
+    question.parts.iter().for_each(|part| lines.extend(part_lines(part, question)));
+    lines.extend(how_much(question));
     lines.extend([
-        format!(
-            "how much the best {} at most, each a {} that at least {} data sets hold,",
-            question.maximum_results, question.subject, question.minimum_datasets
-        ),
-        format!("         with scores to the nearest {} thousandths below", question.score_step_thousandths),
         format!("asked    {}, question {}", moment(question.asked_at_ms), question.question_id),
         format!("rule     {}: {} must agree", question.rule, needs(question)),
     ]);
@@ -65,7 +70,20 @@ pub(super) fn print(question: &HeldQuestion) {
     lines.iter().for_each(|line| println!("{}", terminal::line(line)));
 }
 
-fn part_lines(part: &HeldPart, looked_up: bool) -> Vec<String> {
+fn how_much(question: &HeldQuestion) -> Vec<String> {
+    if is_of_counts(question) {
+        return vec![format!("how much counts of {} events and more", question.minimum_cohort)];
+    }
+    vec![
+        format!(
+            "how much the best {} at most, each a {} that at least {} data sets hold,",
+            question.maximum_results, question.subject, question.minimum_datasets
+        ),
+        format!("         with scores to the nearest {} thousandths below", question.score_step_thousandths),
+    ]
+}
+
+fn part_lines(part: &HeldPart, question: &HeldQuestion) -> Vec<String> {
     let mut lines = vec![
         format!("         {}{}", part.measure, in_column(&part.identifier)),
         format!("         {}, {}", part.filter, part.window),
@@ -73,8 +91,11 @@ fn part_lines(part: &HeldPart, looked_up: bool) -> Vec<String> {
     if !part.relation.is_empty() {
         lines.push(format!("         {}", part.relation));
     }
-    let among = if looked_up { "it is hidden among" } else { "these are" };
-    lines.push(format!("         {among} {} rows about {} different subjects", part.rows, part.subjects));
+    lines.push(match (is_of_counts(question), question.looked_up) {
+        (true, _) => format!("         these are {} rows", part.rows),
+        (_, 0) => format!("         these are {} rows about {} different subjects", part.rows, part.subjects),
+        _ => format!("         it is hidden among {} rows about {} different subjects", part.rows, part.subjects),
+    });
     lines
 }
 
@@ -100,6 +121,7 @@ pub(super) fn standing(question: &HeldQuestion) -> String {
 /// What a standing grant lets pass.
 fn pattern(question: &HeldQuestion) -> String {
     let about = match question.looked_up {
+        0 if is_of_counts(question) => "the same counts".to_owned(),
         0 => "the same ranking".to_owned(),
         _ => format!("a look-up of anybody, {} at a time, with the same filter and window", question.looked_up),
     };
@@ -108,6 +130,7 @@ fn pattern(question: &HeldQuestion) -> String {
 
 fn sort(question: &HeldQuestion) -> String {
     match (question.looked_up, question.identifiers) {
+        (0, _) if is_of_counts(question) => "counts of events".to_owned(),
         (0, _) => format!("a ranking of everyone by {}", question.subject),
         (_, 1) => format!("a look-up by {} of one person or thing, hidden among a hundred or more", question.subject),
         (places, count) => {
@@ -189,6 +212,7 @@ pub(super) fn json(question: &HeldQuestion) -> Value {
         "parts": parts.collect::<Vec<_>>(),
         "maximum_results": question.maximum_results,
         "score_step_thousandths": question.score_step_thousandths,
+        "minimum_cohort": question.minimum_cohort,
         "rule": question.rule,
         "needs": needs.collect::<Vec<_>>(),
         "asked_at": moment(question.asked_at_ms),

@@ -64,6 +64,11 @@ const PORTS: [(&str, u32); 28] = [
 const TRAIT_PORT: u64 = 10;
 const TRAIT_LANE: u64 = 11;
 
+/// Where portals go into service, and where drivers then go instead, by how many each.
+const PORTALS_AT: &str = "2304";
+const INSTEAD: [(&str, u32); 2] = [("2305", 70), ("2303", 30)];
+const INSTEAD_PER_MILLE: u32 = 600;
+
 const AWAY_PER_MILLE: u32 = 120;
 const SHOWS_PASSPORT_PER_MILLE: u32 = 600;
 
@@ -78,16 +83,18 @@ pub(super) fn write(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress)) -> Resu
     };
     let (events, scripted) = (plan.events("crossings", schedule), &plan.deviations.crossings);
     let mut own_stream = plan.stream("deviations crossings");
+    let (mut portals, mut own_portals) = (Portals::new(plan, "portals"), Portals::new(plan, "deviations portals"));
     let (total, malformed) = (events.total() + scripted.len() as u64, plan.options.malformed_lines);
     let mut file = CsvFile::create(plan.directory, CROSSINGS, HEADER, total, malformed, progress)?;
     for (minute, event) in interleave(events, scripted) {
         let repeated = match event {
             Event::Drawn(actor) => {
-                write_drawn(&mut file, plan, minute, actor, &mut stream);
+                write_drawn(&mut file, plan, minute, actor, (&mut stream, &mut portals));
                 repeats(actor.may_err(), &mut stream)
             }
             Event::Scripted(&person) => {
-                write_row(&mut file, plan, minute, Crosser { person, drives: false, may_err: false }, &mut own_stream);
+                let crosser = Crosser { person, drives: false, may_err: false };
+                write_row(&mut file, plan, minute, crosser, (&mut own_stream, &mut own_portals));
                 false
             }
         };
@@ -104,15 +111,40 @@ struct Crosser {
     may_err: bool,
 }
 
-fn write_drawn(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, actor: Actor, stream: &mut Stream) {
+/// What portals do to traffic: of the vehicles that would come to one port, many come to another one.
+struct Portals {
+    /// Minute from which they are in service, if they ever are.
+    from: Option<u32>,
+    /// Its own, so that nothing else depends on it.
+    stream: Stream,
+}
+
+impl Portals {
+    fn new(plan: &Plan<'_>, name: &str) -> Self {
+        Self { from: plan.options.portals_from(), stream: plan.stream(name) }
+    }
+
+    fn instead_of(&mut self, port: &'static str, lane: &str, minute: u32) -> &'static str {
+        let drawn = port == PORTALS_AT && lane != "pedestrian" && self.from.is_some_and(|from| minute >= from);
+        if !drawn || !self.stream.chance(INSTEAD_PER_MILLE) {
+            return port;
+        }
+        weighted(&INSTEAD, self.stream.bits()).copied().unwrap_or(port)
+    }
+}
+
+/// The random choices of a file, and of the portals.
+type Choices<'a> = (&'a mut Stream, &'a mut Portals);
+
+fn write_drawn(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, actor: Actor, choices: Choices<'_>) {
     let (person, drives) = match actor {
         Actor::Ordinary(index) => (plan.people.traveller(index), plan.people.drives(index)),
         Actor::Planted(index) => (plan.people.planted(index), true),
     };
-    write_row(file, plan, minute, Crosser { person, drives, may_err: actor.may_err() }, stream);
+    write_row(file, plan, minute, Crosser { person, drives, may_err: actor.may_err() }, choices);
 }
 
-fn write_row(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, crosser: Crosser, stream: &mut Stream) {
+fn write_row(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, crosser: Crosser, (stream, portals): Choices<'_>) {
     let people = &plan.people;
     let Crosser { person, drives, may_err } = crosser;
     let lane = lane(plan, person, drives, stream);
@@ -121,7 +153,7 @@ fn write_row(file: &mut CsvFile<'_>, plan: &Plan<'_>, minute: u32, crosser: Cros
     let line = file.line();
     line.id(b'X', number);
     plan.calendar.write(line.next(), minute);
-    line.text(port(plan, person, stream).as_bytes());
+    line.text(portals.instead_of(port(plan, person, stream), lane, minute).as_bytes());
     line.text(b"inbound");
     line.text(lane.as_bytes());
     let phone = people.phone(person);

@@ -17,6 +17,9 @@
 //! | `truth/planted.csv`, `truth/deviations.csv` | what is planted: for no agency |
 //! | `truth/summary.json` | what was written: for no agency |
 //!
+//! In the last third of the period vehicles avoid Laredo, where portals went into service: see
+//! [`SampleOptions::portals_on`].
+//!
 //! A new kind of file is a module with a `write` function and a line in [`generate`]; its own
 //! [`random::Stream`] leaves the bytes of the other files as they are. Events that must happen just so
 //! are scripted beforehand and take their places among the drawn ones ([`plan::interleave`]), whose
@@ -45,7 +48,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::{Days, NaiveDate};
+use chrono::{Datelike, Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use deviations::{MAX_DEVIATORS, MIN_DEVIATORS};
@@ -138,6 +141,20 @@ impl SampleOptions {
         let days = self.silent_days();
         let day = |day: u32| self.start.checked_add_days(Days::new(u64::from(day)));
         (!days.is_empty()).then(|| day(days.start).zip(day(days.end))).flatten()
+    }
+
+    /// When portals go into service at a port: the first Monday of the period's last third, if there is one.
+    pub(crate) fn portals_on(&self) -> Option<NaiveDate> {
+        let third = self.start.checked_add_days(Days::new(u64::from(self.days) * 2 / 3))?;
+        let monday = third.checked_add_days(Days::new(u64::from((7 - third.weekday().num_days_from_monday()) % 7)))?;
+        let end = self.start.checked_add_days(Days::new(u64::from(self.days)))?;
+        Some(monday).filter(|monday| *monday < end)
+    }
+
+    /// The same in minutes of the period.
+    fn portals_from(&self) -> Option<u32> {
+        let days = (self.portals_on()? - self.start).num_days();
+        u32::try_from(days).ok()?.checked_mul(calendar::MINUTES_PER_DAY)
     }
 
     fn validate(&self) -> Result<(), SampleError> {

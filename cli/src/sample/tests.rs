@@ -118,8 +118,8 @@ fn bytes_are_pinned() {
     }
 }
 const PINNED: [(u32, &str); 2] = [
-    (0, "db92f215fe9f0f265e201ed5dedc90520aee875fb5a24bb379daccf3131d738a"),
-    (20, "360d698118001c1b371f3a9064861446e00189e0e70122ddf88a1f56f2fbbb56"),
+    (0, "fbd62ed3b45a0ccb6bc32beb059d099046229a6f5ee49b3bfdf94c63a5445ec6"),
+    (20, "0f026de00d8fb1caa1f7a710f7f3b1ec68f3203a161837f8ff54072ee4a455e1"),
 ];
 
 #[test]
@@ -302,6 +302,26 @@ fn crossings_are_inbound_in_order_of_time_and_keep_to_their_lanes() {
     let (all, without) =
         vehicles.fold((0, 0), |(all, without), row| (all + 1, without + usize::from(row["plate"].is_empty())));
     assert_share(without, all, ERROR_RATES.missing_plate);
+}
+
+#[test]
+fn vehicles_go_around_the_portals_and_people_on_foot_do_not() {
+    let options = SampleOptions::default();
+    let sample = sample(&options);
+    let (rows, _) = sample.rows(CROSSINGS);
+    let portals = options.portals_on().unwrap().to_string();
+    assert_eq!(portals, "2026-05-04");
+    let share = |port: &str, on_foot: bool, after: bool| {
+        let is_in = |row: &&HashMap<String, String>| {
+            (row["lane"] == "pedestrian") == on_foot && (row["crossed_at"][..10] >= *portals) == after
+        };
+        let all = rows.iter().filter(is_in).count();
+        rows.iter().filter(is_in).filter(|row| row["port_code"] == port).count() as f64 / all as f64
+    };
+    let change = |port: &str, on_foot: bool| share(port, on_foot, true) / share(port, on_foot, false) - 1.0;
+    assert!((-0.65..-0.55).contains(&change("2304", false)), "{}", change("2304", false));
+    assert!(change("2305", false) > 0.4 && change("2303", false) > 0.3);
+    assert!(change("2402", false).abs() < 0.1 && change("2304", true).abs() < 0.2);
 }
 
 #[test]

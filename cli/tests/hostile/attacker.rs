@@ -18,7 +18,7 @@ use sallyport_proto::{
 use sallyport_trust::{
     error::Refusal,
     identity::{Identity, SigningPurpose, TlsFiles, refusal_of},
-    question::{Asker, Circumstances, LocatorRange, WrittenQuestion, parse_question},
+    question::{Asker, Circumstances, LocatorRange, Question, WrittenQuestion, parse_question},
 };
 use sha2::{Digest, Sha256};
 use tokio::{
@@ -148,6 +148,10 @@ impl Forger {
     }
 
     pub(crate) fn question_of(&self, text: &str, lookup: Option<Vec<LocatorRange>>) -> pb::SignedQuestion {
+        self.written(&parse_question(text, 0).unwrap().question, lookup)
+    }
+
+    pub(crate) fn written(&self, question: &Question, lookup: Option<Vec<LocatorRange>>) -> pb::SignedQuestion {
         let person = if self.agency == "hsi" { "rivera" } else { "okafor" };
         let asker = Asker::from([
             ("federation_id".to_owned(), format!("spiffe://{FEDERATION}/agency/{}/user/{person}", self.agency)),
@@ -166,7 +170,7 @@ impl Forger {
             completes: None,
             standing: false,
         };
-        let written = WrittenQuestion::write(&parse_question(text, 0).unwrap().question, circumstances).unwrap();
+        let written = WrittenQuestion::write(question, circumstances).unwrap();
         written.sign(&self.identity).unwrap().into_wire()
     }
 

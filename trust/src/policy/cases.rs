@@ -129,6 +129,7 @@ impl Case {
                 && wanted.minimum_datasets.is_none_or(|wanted| wanted == given.minimum_datasets)
                 && wanted.maximum_results.is_none_or(|wanted| wanted == given.maximum_results)
                 && wanted.score_step_thousandths.is_none_or(|wanted| wanted == given.score_step_thousandths)
+                && wanted.minimum_cohort.is_none_or(|wanted| wanted == given.minimum_cohort)
                 && wanted.mask.is_none_or(|wanted| wanted == given.mask)
         })
     }

@@ -74,14 +74,21 @@ pub struct Obligations {
     pub maximum_results: u32,
     /// Scores are rounded to multiples of this many thousandths; 1 to 1,000.
     pub score_step_thousandths: u32,
+    /// Events that a count must have to be told; 1 to 1,000,000.
+    pub minimum_cohort: u32,
     /// What is hidden when a value of the own records is shown.
     pub mask: Mask,
 }
 
 impl Obligations {
     /// What holds for a rule that states nothing.
-    pub const DEFAULT: Self =
-        Self { minimum_datasets: 2, maximum_results: 100, score_step_thousandths: 1, mask: Mask::All };
+    pub const DEFAULT: Self = Self {
+        minimum_datasets: 2,
+        maximum_results: 100,
+        score_step_thousandths: 1,
+        minimum_cohort: 10,
+        mask: Mask::All,
+    };
 
     /// Field by field the stricter of the two; of two score steps the coarser.
     #[must_use]
@@ -90,6 +97,7 @@ impl Obligations {
             minimum_datasets: self.minimum_datasets.max(other.minimum_datasets),
             maximum_results: self.maximum_results.min(other.maximum_results),
             score_step_thousandths: self.score_step_thousandths.max(other.score_step_thousandths),
+            minimum_cohort: self.minimum_cohort.max(other.minimum_cohort),
             mask: self.mask.max(other.mask),
         }
     }
@@ -184,12 +192,12 @@ mod tests {
 
     #[test]
     fn the_strictest_of_two_is_taken_field_by_field() {
-        let mild =
-            Obligations { minimum_datasets: 2, maximum_results: 10, score_step_thousandths: 50, mask: Mask::None };
-        let other =
-            Obligations { minimum_datasets: 3, maximum_results: 500, score_step_thousandths: 1, mask: Mask::LastFour };
-        let both =
-            Obligations { minimum_datasets: 3, maximum_results: 10, score_step_thousandths: 50, mask: Mask::LastFour };
+        let obligations = |minimum_datasets, maximum_results, score_step_thousandths, minimum_cohort, mask| {
+            Obligations { minimum_datasets, maximum_results, score_step_thousandths, minimum_cohort, mask }
+        };
+        let mild = obligations(2, 10, 50, 5, Mask::None);
+        let other = obligations(3, 500, 1, 20, Mask::LastFour);
+        let both = obligations(3, 10, 50, 20, Mask::LastFour);
         assert_eq!(mild.strictest(other), both);
         assert_eq!(other.strictest(mild), both);
         assert_eq!(both.strictest(Obligations::DEFAULT).mask, Mask::All);

@@ -169,7 +169,7 @@ fn obligations(granting: &[&Rule]) -> Vec<ObligationReading> {
 
 impl Obligations {
     /// By name, as in rules and in the audit log.
-    pub fn written(&self) -> [(&'static str, String); 4] {
+    pub fn written(&self) -> [(&'static str, String); 5] {
         let mask = match self.mask {
             Mask::None => "none",
             Mask::LastFour => "last_four",
@@ -179,6 +179,7 @@ impl Obligations {
             ("minimum_datasets", self.minimum_datasets.to_string()),
             ("maximum_results", self.maximum_results.to_string()),
             ("score_step_thousandths", self.score_step_thousandths.to_string()),
+            ("minimum_cohort", self.minimum_cohort.to_string()),
             ("mask", mask.to_owned()),
         ]
     }

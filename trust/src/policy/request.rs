@@ -68,6 +68,9 @@ pub mod kind {
     /// Where and when records of an agency were, for a question about the same place; the attribute `dataset` is
     /// then required. A kind of its own, so that no rule about data sets allows it unsaid.
     pub const PLACES: &str = "places";
+    /// How many events an agency's data set has, by place and period; the attribute `dataset` is then required. A
+    /// kind of its own, so that no rule about data sets allows it unsaid.
+    pub const COUNTS: &str = "counts";
     /// Putting a question to the other parties.
     pub const FEDERATION: &str = "federation";
     /// Epoch keys, epoch secrets and tag evaluation.
@@ -86,7 +89,8 @@ pub mod kind {
     /// Positions that a partner sends; the attribute `dataset` says into which data set.
     pub const FEED: &str = "feed";
     /// Every kind; a request of another is denied.
-    pub const ALL: [&str; 10] = [DATASET, PLACES, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN, RELEASE, LEAD, FEED];
+    pub const ALL: [&str; 11] =
+        [DATASET, PLACES, COUNTS, FEDERATION, LINKAGE, AUDIT, CATALOG, PATTERN, RELEASE, LEAD, FEED];
 }
 
 /// Attributes of a subject or a resource, by name.
@@ -237,7 +241,8 @@ pub struct Context {
     pub case_number: String,
     /// Why, in the asker's words.
     pub reason: String,
-    /// Type of identifier that the question's subjects are known by, such as `phone`.
+    /// Type of identifier that the question's subjects are known by, such as `phone`; `counts` when it is about
+    /// none.
     pub subject_type: String,
     /// Data sets that must hold a subject before anything about it opens; 0 outside of questions.
     pub minimum_datasets: u32,

@@ -278,6 +278,7 @@ pub(super) struct WrittenObligations {
     pub(super) minimum_datasets: Option<u32>,
     pub(super) maximum_results: Option<u32>,
     pub(super) score_step_thousandths: Option<u32>,
+    pub(super) minimum_cohort: Option<u32>,
     pub(super) mask: Option<Mask>,
     /// Hold rules only: how many different people must release.
     pub(super) releases: Option<u32>,
@@ -295,6 +296,7 @@ impl WrittenObligations {
                 default.score_step_thousandths,
                 1..=1_000,
             )?,
+            minimum_cohort: within("minimum_cohort", self.minimum_cohort, default.minimum_cohort, 1..=1_000_000)?,
             mask: self.mask.unwrap_or(default.mask),
         })
     }

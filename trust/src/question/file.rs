@@ -1,6 +1,7 @@
 //! A question as a TOML file, strict: an unknown key is an error, never a silent nothing.
 
 mod indicator;
+mod shift;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -8,6 +9,7 @@ use toml::{Spanned, de::DeTable};
 
 use super::{Comparison, Operator, Question, Value, Window};
 use crate::error::Refusal;
+pub use shift::{ShiftFile, parse_shift};
 
 /// Identifiers in one look-up, at most.
 pub const LOOKUP_MAX: usize = 1_000;

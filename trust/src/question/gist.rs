@@ -74,6 +74,7 @@ mod tests {
             contact: String::new(),
             both_ways: false,
             relation: None,
+            tally: None,
         };
         let header = Header {
             nonce: [at_ms as u8; 32],

@@ -12,12 +12,13 @@ mod pattern;
 mod relation;
 mod replay;
 mod signed;
+mod tally;
 mod wire;
 pub mod words;
 
 use crate::error::Refusal;
 
-pub use file::{LOOKUP_MAX, QuestionFile, parse_moment, parse_question};
+pub use file::{LOOKUP_MAX, QuestionFile, ShiftFile, parse_moment, parse_question, parse_shift};
 pub use measure::{Measure, Trait, baseline_from_ms, saturating};
 pub use part::{LinkPart, OpenedIndicator};
 pub use pattern::{PATTERN_FILE_BYTES_MAX, Pattern, PatternName, SignedPattern};
@@ -27,6 +28,7 @@ pub use signed::{
     AGE_MAX_MS, Asker, Circumstances, Commitment, Header, LocatorRange, OpenedQuestion, QuestionId, SKEW_MAX_MS,
     SignedQuestion, WrittenQuestion, check_freshness, vouches_for,
 };
+pub use tally::{COUNTS, Tally};
 
 /// Indicators in one question, at most.
 pub const INDICATORS_MAX: usize = 16;
@@ -118,6 +120,8 @@ pub struct Indicator {
     pub both_ways: bool,
     /// What it has to do with another indicator.
     pub relation: Option<Relation>,
+    /// Its events are counted by place and period instead.
+    pub tally: Option<Tally>,
 }
 
 impl Indicator {
@@ -219,6 +223,7 @@ impl Question {
             indicator.measure.validate(self.window.and(indicator.window))?;
         }
         self.validate_persons()?;
+        self.validate_counts()?;
         self.validate_relations()?;
         if self.top == 0 || self.top > TOP_MAX {
             return Err(Refusal::bad_input(
@@ -244,6 +249,9 @@ impl Question {
     /// # Errors
     /// A [`Refusal`] of kind bad input.
     pub fn validate_threshold(&self, own_list: bool) -> Result<(), Refusal> {
+        if self.is_of_counts() {
+            return tally::validate_threshold(self.minimum_datasets, own_list);
+        }
         let datasets = self.dataset_count() + u32::from(own_list);
         if self.minimum_datasets < 2 {
             return Err(Refusal::bad_input(
@@ -333,6 +341,7 @@ impl Indicator {
                 "Novelty is of a contact: say which identifier it is, such as `contact = \"callee\"`.",
             ));
         }
+        self.validate_tally()?;
         self.filter.iter().try_for_each(Comparison::validate)
     }
 }

@@ -26,6 +26,11 @@ impl OpenedIndicator {
         }
     }
 
+    /// Whether it asks how many events there were.
+    pub fn is_counted(&self) -> bool {
+        self.indicator().is_some_and(|indicator| indicator.tally.is_some())
+    }
+
     /// The data set that it asks; nothing for the asker's own list.
     pub fn dataset(&self) -> Option<&str> {
         self.indicator().map(|indicator| indicator.dataset.as_str())
@@ -62,7 +67,8 @@ impl LinkPart {
     pub(super) fn validate(&self) -> Result<(), Refusal> {
         let relation = Relation { to: String::new(), kind: self.kind, half_at: self.half_at };
         relation.validate()?;
-        let bounded = self.position < INDICATORS_MAX && usize::from(self.link) < RELATIONS_MAX;
+        let bounded =
+            self.indicator.tally.is_none() && self.position < INDICATORS_MAX && usize::from(self.link) < RELATIONS_MAX;
         if bounded && self.indicator.measure.is_of_events() && self.kind.suits(&self.indicator) {
             return Ok(());
         }

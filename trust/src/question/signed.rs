@@ -10,7 +10,9 @@ use sallyport_proto::common::v1 as pb;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{INDICATORS_MAX, OpenedIndicator, PERSON, Question, RELATIONS_MAX, TEXT_BYTES_MAX, Window, part};
+use super::{
+    COUNTS, INDICATORS_MAX, OpenedIndicator, PERSON, Question, RELATIONS_MAX, TEXT_BYTES_MAX, Window, part, tally,
+};
 use crate::{
     error::{Kind, Refusal},
     identity::{Identity, Role, Signature, SigningPurpose, SpiffeId},
@@ -322,7 +324,11 @@ impl SignedQuestion {
             return Err(Refusal::denied("question_wrong_federation", "The question is for another federation."));
         }
         check_freshness(header.issued_at_ms, now_ms)?;
-        let indicators = self.openings.iter().map(|o| open_one(&header, o)).collect::<Result<_, _>>()?;
+        let indicators: BTreeMap<_, _> =
+            self.openings.iter().map(|o| open_one(&header, o)).collect::<Result<_, Refusal>>()?;
+        if indicators.values().any(|part: &OpenedIndicator| part.is_counted() != header.is_of_counts()) {
+            return Err(Refusal::bad_input("counts_mixed", "The question counts in some of its parts only."));
+        }
         Ok(OpenedQuestion { id: QuestionId::of(&self.header), header, indicators })
     }
 
@@ -397,6 +403,9 @@ impl Header {
         if !bounded {
             return Err(Refusal::bad_input("question_out_of_bounds", "A part of the question is out of its bounds."));
         }
+        if self.is_of_counts() {
+            return tally::validate_threshold(self.minimum_datasets, self.is_lookup());
+        }
         if self.minimum_datasets < 2 || self.minimum_datasets as usize > self.share_point_count() {
             return Err(Refusal::bad_input(
                 "minimum_datasets_too_large",
@@ -431,6 +440,11 @@ impl Header {
     /// True when subjects are persons.
     pub fn is_of_persons(&self) -> bool {
         self.subject == PERSON
+    }
+
+    /// True when it asks how many events there were; it is about no subjects.
+    pub fn is_of_counts(&self) -> bool {
+        self.subject == COUNTS
     }
 
     /// True when the question looks up given subjects.

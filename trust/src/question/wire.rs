@@ -1,12 +1,13 @@
 //! The edge between questions and their protobuf form; the only file that knows both.
 
 mod relation;
+mod tally;
 
 use sallyport_proto::common::v1 as pb;
 
 use super::{
     Commitment, Comparison, Header, Indicator, LinkPart, LocatorRange, Measure, OpenedIndicator, Operator, Order,
-    Question, QuestionId, Relation, RelationKind, Trait, Value, Window,
+    Question, QuestionId, Relation, RelationKind, Tally, Trait, Value, Window,
 };
 use crate::{error::Refusal, identity::Signature};
 
@@ -88,6 +89,7 @@ impl From<&Indicator> for pb::Indicator {
             contact: indicator.contact.clone(),
             both_ways: indicator.both_ways,
             relation: indicator.relation.as_ref().map(Into::into),
+            tally: indicator.tally.as_ref().map(Into::into),
         }
     }
 }
@@ -108,6 +110,7 @@ impl TryFrom<pb::Indicator> for Indicator {
             contact: indicator.contact,
             both_ways: indicator.both_ways,
             relation: indicator.relation.map(TryInto::try_into).transpose()?,
+            tally: indicator.tally.map(TryInto::try_into).transpose()?,
         };
         indicator.validate()?;
         Ok(indicator)

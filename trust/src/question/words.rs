@@ -5,7 +5,17 @@
 
 use chrono::{DateTime, NaiveTime, SecondsFormat};
 
-use super::{Comparison, Measure, Operator, Order, RelationKind, Trait, Value, Window};
+use super::{Comparison, Indicator, Measure, Operator, Order, RelationKind, Tally, Trait, Value, Window};
+
+/// What is told of the events that count.
+pub fn told(indicator: &Indicator) -> String {
+    indicator.tally.as_ref().map_or_else(|| measure(&indicator.measure), tally)
+}
+
+/// What is counted by.
+fn tally(tally: &Tally) -> String {
+    format!("how many events there were, by the attribute {:?} and by {}", tally.place, tally.period.name())
+}
 
 /// What a measure looks at.
 pub fn measure(measure: &Measure) -> String {

@@ -32,6 +32,7 @@ fn waiting(releases: u32) -> HeldQuestion {
         release_by: BTreeMap::from([(OFFICER.to_owned(), releases)]),
         maximum_results: 20,
         score_step_thousandths: 1,
+        minimum_cohort: 10,
         asked_at_ms: 0,
         expires_at_ms: WAITING_MS,
         decisions: Vec::new(),

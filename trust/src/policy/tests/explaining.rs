@@ -29,8 +29,13 @@ fn the_strictest_of_all_rules_that_allow_holds() {
     assert_eq!(permit.rules(), ["wide", "narrow"]);
     assert_eq!((permit.rule(), permit.action(), permit.resource()), ("wide", Action::Ask, "cbp.crossings"));
     assert_eq!(permit.policy_hash(), "hash");
-    let strictest =
-        Obligations { minimum_datasets: 3, maximum_results: 40, score_step_thousandths: 50, mask: Mask::LastFour };
+    let strictest = Obligations {
+        minimum_datasets: 3,
+        maximum_results: 40,
+        score_step_thousandths: 50,
+        minimum_cohort: 10,
+        mask: Mask::LastFour,
+    };
     assert_eq!(permit.obligations(), strictest);
     let permit = rules.permit(&Request { resource: dataset("cbp.travellers"), ..asked });
     assert_eq!(permit.rules(), ["wide"]);
@@ -181,6 +186,7 @@ fn an_explanation_of_an_allowance_says_which_rule_asks_for_what() {
         ("minimum_datasets", "3", "narrow"),
         ("maximum_results", "40", "narrow"),
         ("score_step_thousandths", "50", "wide"),
+        ("minimum_cohort", "10", "wide narrow"),
         ("mask", "last_four", "narrow"),
     ];
     assert_eq!(told, expected.map(|(name, value, rules)| (name, value, rules.to_owned())));

@@ -2,6 +2,7 @@
 //! come with the project.
 
 mod bundling;
+mod counting;
 mod demonstration;
 mod explaining;
 mod failing_closed;

@@ -81,6 +81,7 @@ impl FileIndicator {
             filter: self.filter.into_iter().map(FileComparison::into_comparison).collect::<Result<_, _>>()?,
             weight_thousandths: (self.weight * 1000.0).round() as u32,
             required: self.required,
+            tally: None,
         })
     }
 
