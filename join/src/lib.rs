@@ -3,7 +3,8 @@
 //!
 //! Everything here is pure: no I/O, no clock, no randomness. [`keys`] is for nodes, which share the
 //! epoch's secret; [`merge`] is for the gateway, which has no secret and opens a row's evidence only
-//! when at least t data sets have sent their shares of it. No type here can hold an identifier.
+//! when at least t data sets have sent their shares of it. No type here holds an identifier; the
+//! place of a [`tally::Cell`] is a name that nodes alone seal and open.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod agreement;
