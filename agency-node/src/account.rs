@@ -16,6 +16,8 @@ use sallyport_trust::{
     question::{COUNTS, OpenedQuestion, PERSON, QuestionId, TOP_MAX},
 };
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     about::About,
     awaited::{Contribution, Released},
@@ -38,6 +40,18 @@ pub(crate) fn asking(question: &OpenedQuestion, index: usize) -> Asking<'_> {
     }
 }
 
+/// What counts once in budgets: a question, however many of the node's data sets it asks; and each part of a question
+/// of counts, which can be taken from each other.
+pub(crate) fn charged(question: &OpenedQuestion, index: usize) -> QuestionId {
+    if question.header.subject != COUNTS {
+        return question.id;
+    }
+    let mut digest = Sha256::new_with_prefix("sallyport counts part v1");
+    digest.update(question.id.0);
+    digest.update((index as u64).to_be_bytes());
+    QuestionId(digest.finalize().into())
+}
+
 /// Takes the question from its budgets and awaits its account, both durable before any row leaves; what
 /// is left of the budgets. A list of the own person's costs nothing.
 pub(crate) async fn open(node: &Arc<Node>, question: &OpenedQuestion, index: usize) -> Result<Vec<Standing>, Refusal> {
@@ -45,7 +59,7 @@ pub(crate) async fn open(node: &Arc<Node>, question: &OpenedQuestion, index: usi
     let Some(contribution) = Contribution::of(question, index, now_ms) else { return Ok(Vec::new()) };
     let (node, question) = (node.clone(), question.clone());
     blocking(move || {
-        let left = node.books.budgets.take(&question.id, &asking(&question, index), now_ms)?;
+        let left = node.books.budgets.take(&charged(&question, index), &asking(&question, index), now_ms)?;
         node.books.awaited.expect(contribution)?;
         Ok(left)
     })

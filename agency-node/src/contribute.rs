@@ -185,7 +185,7 @@ async fn authorise(
         Ruled::Held(hold) => consent::released(node, trail, agreed, question, (part, indicator), hold).await?,
     };
     let (index, _) = only_part(question)?;
-    node.books.budgets.check(&question.id, &account::asking(question, index), now_ms)?;
+    node.books.budgets.check(&account::charged(question, index), &account::asking(question, index), now_ms)?;
     Ok(consent)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sallyport_join::{
     keys::EpochSecret,
-    tally::{Cell, TALLY_ROW_BYTES, TallyKeys},
+    tally::{Cell, PARTS_MAX, TALLY_ROW_BYTES, TallyKeys},
 };
 use sallyport_proto::node::v1::Preamble;
 use sallyport_trust::{
@@ -34,28 +34,32 @@ pub(crate) async fn count(
     (indicator, tally): (&Indicator, &Tally),
     permit: &Permit,
 ) -> Result<(Preamble, Counts), Refusal> {
+    if question.indicators.keys().any(|part| *part >= PARTS_MAX) {
+        return Err(Refusal::bad_input("counts_parts", format!("A question counts in {PARTS_MAX} data sets at most.")));
+    }
     let window = question.header.window.and(indicator.window);
     tally.begins(window)?;
     let dataset = node.holdings.dataset(&indicator.dataset)?;
     let counted =
         node.holdings.count(permit, &dataset.name, &Counting { tally, window, filter: &indicator.filter }).await?;
     let manifest = node.holdings.manifest(&dataset.name).unwrap_or_default();
+    let minimum_cohort = permit.obligations().minimum_cohort;
+    // A filter can leave so few rows that their number is what is kept back: what is told beside the cells is told
+    // in steps of the least count, and how many rows there are, or when the newest was, is not.
+    let coarse = |number: u64| number.div_ceil(u64::from(minimum_cohort.max(1))) * u64::from(minimum_cohort.max(1));
     let told = Told {
-        rows: counted.rows,
-        unusable: counted.unusable + manifest.unreadable + manifest.bad_times,
-        newest_ms: counted.newest_ms,
+        unusable: coarse(counted.unusable) + manifest.unreadable + manifest.bad_times,
         unrecorded: unrecorded(dataset, window),
         ..Told::default()
     };
     let mut preamble = preamble(dataset, told, permit);
-    let minimum_cohort = permit.obligations().minimum_cohort;
     let (cells, withheld): (Vec<_>, Vec<_>) =
         counted.cells.into_iter().partition(|(_, count)| *count >= u64::from(minimum_cohort));
     if let Some(coverage) = &mut preamble.coverage {
         coverage.minimum_cohort = minimum_cohort;
-        coverage.withheld = withheld.len() as u64;
-        coverage.repeated = counted.repeated;
-        coverage.contradicting = counted.contradicting;
+        coverage.withheld = coarse(withheld.len() as u64);
+        coverage.repeated = coarse(counted.repeated);
+        coverage.contradicting = coarse(counted.contradicting);
     }
     Ok((preamble, Counts { cells }))
 }

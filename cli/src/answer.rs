@@ -254,7 +254,8 @@ pub(crate) fn print_coverage(coverage: &[Coverage]) {
         vec![
             entry.dataset.clone(),
             outcome(entry).to_owned(),
-            entry.rows.to_string(),
+            // How many rows are counted says how many events there are.
+            if entry.minimum_cohort > 0 { "-".to_owned() } else { entry.rows.to_string() },
             entry.untagged.to_string(),
             entry.unusable.to_string(),
             day(entry.newest_day).unwrap_or_else(|| "-".to_owned()),
@@ -271,10 +272,10 @@ pub(crate) fn print_coverage(coverage: &[Coverage]) {
 fn of_counts(entry: &Coverage) -> impl Iterator<Item = String> {
     let told = [
         (entry.withheld, format!("places in periods with fewer than {} events were not told", entry.minimum_cohort)),
-        (entry.repeated, "rows say again what others say and were counted once".to_owned()),
-        (entry.contradicting, "rows contradict each other and were not counted".to_owned()),
+        (entry.repeated, "rows that say again what others say were counted once".to_owned()),
+        (entry.contradicting, "rows that contradict each other were not counted".to_owned()),
     ];
-    told.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"))
+    told.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("up to {number} {what}"))
 }
 
 fn decimal(thousandths: u32) -> String {

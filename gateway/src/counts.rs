@@ -28,8 +28,11 @@ pub(crate) async fn add_up(streams: &mut [ContributorStream], soft: Instant, har
     let reading = streams.iter_mut().map(|stream| read(stream, soft, hard));
     let parts = join_all(reading.collect::<Vec<_>>()).await;
     let (mut sums, mut rows) = (Sums::default(), 0);
-    for (stream, part) in streams.iter_mut().zip(parts) {
-        let Some(part) = part else { continue };
+    let whole = streams.iter_mut().zip(parts).filter_map(|(stream, part)| Some((stream, part?)));
+    let mut whole: Vec<_> = whole.collect();
+    // The largest last: where there are too many cells, whoever sent most of them is left out.
+    whole.sort_by_key(|(_, part)| part.rows());
+    for (stream, part) in whole {
         match sums.add(stream.part, &part) {
             Ok(()) => rows += part.rows(),
             Err(fault) => stream.fail(&refusal(fault)),

@@ -14,7 +14,8 @@
 //!
 //! Counts that were too few to be told are missing, and a place whose counts are now told and now kept back
 //! would seem to jump. So z is computed with nothing and with the most that can have been kept back, before and
-//! after, and the smallest of them holds: a shift is one whatever was kept back.
+//! after, and the smallest of them holds, so that beginning or ceasing to be told is no shift by itself. Ups and
+//! downs within what was kept back are not known, and neither are totals with it.
 
 /// From this |z| on a place has shifted (Iglewicz and Hoaglin).
 pub const SHIFT_FROM_Z: f64 = 3.5;

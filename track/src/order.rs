@@ -27,6 +27,9 @@ pub(crate) struct Order {
     /// All wait, as the first came after a silence.
     #[serde(default)]
     held: Option<Held>,
+    /// Up to here everything has waited long enough: what was kept in a long absence has silences of its own.
+    #[serde(default)]
+    waited_until_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -81,7 +84,8 @@ impl Order {
     fn is_held(&mut self, first_ms: i64, now_ms: Option<i64>) -> Option<bool> {
         let was_silent =
             self.handed_on_ms.is_some_and(|handed_on_ms| first_ms.saturating_sub(handed_on_ms) > SILENCE_MS);
-        if self.held.is_none() && was_silent {
+        let has_waited = self.waited_until_ms.is_some_and(|until_ms| first_ms <= until_ms);
+        if self.held.is_none() && was_silent && !has_waited {
             self.held = Some(Held::default());
         }
         let held = self.held.as_mut()?;
@@ -92,6 +96,7 @@ impl Order {
         let is_held = now_ms.saturating_sub(since_ms) < HELD_MS;
         if !is_held {
             self.held = None;
+            self.waited_until_ms = self.waiting.last().map(|point| point.at_ms);
         }
         Some(is_held)
     }
@@ -139,14 +144,10 @@ mod tests {
         let begun = live + 20_000;
         assert_eq!(drain(&mut order, Some(begun)), Vec::<i64>::new());
         assert_eq!(drain(&mut order, Some(begun + minute - 1)), Vec::<i64>::new());
-        assert_eq!(drain(&mut order, Some(begun + minute)), [2 * silence, 3 * silence]);
-        // What is still missing has another minute, as something came.
-        order.take(at(4 * silence));
-        let begun = begun + 2 * minute - 1;
-        assert_eq!(drain(&mut order, Some(begun)), Vec::<i64>::new());
-        assert_eq!(drain(&mut order, Some(begun + 1)), [4 * silence]);
-        let expected = [live - 1_000, live, live + 5_000, live + 10_000];
-        assert_eq!(drain(&mut order, Some(begun + 1 + minute)), expected);
+        // What was kept has silences of its own, which are waited for once.
+        let expected = [2 * silence, 3 * silence, live - 1_000, live, live + 5_000, live + 10_000];
+        assert_eq!(drain(&mut order, Some(begun + minute)), expected);
+        assert!(!order.take(at(4 * silence)), "it comes too late");
         // And then it is as before.
         order.take(at(live + 30_000));
         assert_eq!(drain(&mut order, Some(live + 32_000)), [live + 30_000]);

@@ -201,3 +201,17 @@ fn what_a_standing_question_asks_and_is_told_again_within_a_day_counts_once() {
     budgets.tidy(NOW + 3 * DAY_MS).unwrap();
     assert!(budgets.check(&id(71), &asking, NOW).is_err(), "what is forgotten counts again");
 }
+
+#[test]
+fn what_stands_is_believed_so_many_times_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let budgets = open(folder.path(), &[person(10)], NOW);
+    let asking = Asking { gist: Some([1; 32]), ..ANA };
+    let asked = |number: u32| {
+        let mut id = [0; 32];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        budgets.take(&QuestionId(id), &asking, NOW).unwrap()[0].left.unwrap()
+    };
+    let left: Vec<u64> = (0..1_100).map(asked).collect();
+    assert_eq!((left[0], left[500], left[501], left[1_001], left[1_002], left[1_099]), (9, 9, 8, 8, 7, 7));
+}

@@ -52,6 +52,13 @@ pub(crate) struct Counted {
 
 /// What the owner declares, if it lets events be counted by this place.
 pub(super) fn declared<'a>(dataset: &'a Dataset, wanted: &Counting<'_>) -> Result<&'a Counts, HoldingsError> {
+    let of = dataset.counts.as_ref().and_then(|counts| counts.of.as_ref());
+    if wanted.filter.iter().any(|comparison| Some(&comparison.attribute) == of) {
+        return Err(uncountable(
+            "counts_filter",
+            "what a row counts cannot be filtered by: it would tell small counts; filter by other attributes",
+        ));
+    }
     let by = &wanted.tally.place;
     dataset.counts.as_ref().filter(|counts| counts.by.contains(by)).ok_or_else(|| {
         let others = dataset.counts.as_ref().map_or_else(

@@ -62,8 +62,8 @@ struct Rounds {
     /// Being asked for, by name and until when they stand: whoever is slow to answer one holds up no other.
     under_way: JoinSet<Duration>,
     asking: HashMap<task::Id, (String, i64)>,
-    /// Data sets with news that a watch still has to ask for.
-    news: BTreeSet<String>,
+    /// Those that still have to ask for news of a data set of theirs.
+    wanted: BTreeSet<String>,
 }
 
 /// Keeps watch until it is aborted.
@@ -78,9 +78,9 @@ pub(crate) async fn keep_watch(node: Arc<Node>) {
         if !node.is_settled() {
             continue;
         }
-        rounds.news.extend(node.watches.take_news());
         let now_ms = node.clock.now_ms();
         let armed: Vec<Watch> = node.watches.all().into_iter().filter(|watch| watch.state(now_ms) == "armed").collect();
+        rounds.hear(&armed, &node.watches.take_news());
         for watch in rounds.due(armed) {
             let (node, whose) = (node.clone(), (watch.name.clone(), watch.until_ms));
             let asking = rounds.under_way.spawn(async move { fire(&node, watch).await });
@@ -90,23 +90,30 @@ pub(crate) async fn keep_watch(node: Arc<Node>) {
 }
 
 impl Rounds {
-    /// The armed watches that are to ask now, as many as may at once; news of the others are kept.
+    /// Each watch of a data set with news has to ask for it once.
+    fn hear(&mut self, armed: &[Watch], news: &BTreeSet<String>) {
+        let has_news = |watch: &&Watch| watch.datasets.iter().any(|dataset| news.contains(dataset));
+        self.wanted.extend(armed.iter().filter(has_news).map(|watch| watch.name.clone()));
+    }
+
+    /// The armed watches that are to ask now, as many as may at once.
     fn due(&mut self, armed: Vec<Watch>) -> Vec<Watch> {
         let now = Instant::now();
-        let has_news = |watch: &Watch| watch.datasets.iter().any(|dataset| self.news.contains(dataset));
+        self.wanted.retain(|name| armed.iter().any(|watch| watch.name == *name));
         let is_due = |watch: &Watch| match self.rounds.get(&watch.name) {
             _ if self.asking.values().any(|(name, _)| *name == watch.name) => false,
             None => true,
             Some(round) => {
-                let is_wanted = has_news(watch) || now >= round.again || round.until_ms != watch.until_ms;
+                let is_wanted =
+                    self.wanted.contains(&watch.name) || now >= round.again || round.until_ms != watch.until_ms;
                 is_wanted && now >= round.asked + REST
             }
         };
-        let (mut due, mut resting): (Vec<Watch>, Vec<Watch>) = armed.into_iter().partition(is_due);
+        let mut due: Vec<Watch> = armed.into_iter().filter(is_due).collect();
         // Who has waited longest goes first.
         due.sort_by_key(|watch| self.rounds.get(&watch.name).map(|round| round.asked));
-        resting.extend(due.split_off(due.len().min(AT_ONCE.saturating_sub(self.asking.len()))));
-        self.news.retain(|dataset| resting.iter().any(|watch| watch.datasets.contains(dataset)));
+        due.truncate(AT_ONCE.saturating_sub(self.asking.len()));
+        due.iter().for_each(|watch| _ = self.wanted.remove(&watch.name));
         due
     }
 
@@ -135,8 +142,11 @@ async fn fire(node: &Arc<Node>, watch: Watch) -> Duration {
         tracing::info!(watch = watch.name, reason = ended.told, "a watch was not answered whole");
     }
     let again = if ended.soon { SOON } else { ANYHOW };
-    let (keeping, name, now_ms) = (node.clone(), watch.name.clone(), node.clock.now_ms());
-    let kept = settle::blocking(move || keeping.watches.change_quietly(&name, |watch| ended.note(watch, now_ms))).await;
+    let (keeping, asked, now_ms) = (node.clone(), watch.clone(), node.clock.now_ms());
+    let kept = settle::blocking(move || {
+        keeping.watches.change_quietly(&asked.name, |watch| ended.note(&asked, watch, now_ms))
+    })
+    .await;
     if let Err(refusal) = kept.and_then(|kept| kept.map(drop)) {
         tracing::warn!(watch = watch.name, reason = refusal.reason, "{}", refusal.message);
     }
@@ -207,7 +217,8 @@ impl Ended {
         Self { datasets: None, leads: 0, not_own: 0, stops, soon: true, told, because }
     }
 
-    fn note(self, watch: &mut Watch, now_ms: i64) -> Result<(), Refusal> {
+    /// Notes how an asking ended that began when the watch stood as `asked`.
+    fn note(self, asked: &Watch, watch: &mut Watch, now_ms: i64) -> Result<(), Refusal> {
         watch.asked += 1;
         watch.asked_ms = now_ms;
         watch.leads += self.leads;
@@ -215,7 +226,8 @@ impl Ended {
         if let Some(datasets) = self.datasets {
             watch.datasets = datasets;
         }
-        if self.stops {
+        // What forbids it to one person does not stop it for another, who has renewed it meanwhile.
+        if self.stops && (&watch.person, watch.until_ms) == (&asked.person, asked.until_ms) {
             watch.stop(&self.told, now_ms);
         }
         (watch.ended, watch.ended_because) = (self.told, self.because);
@@ -230,7 +242,8 @@ pub(super) async fn standing(node: &Arc<Node>, peer: &SpiffeId, watch: &Watch) -
     if node.identity.is_revoked(&watch.shown) {
         return Err(Refusal::denied(
             "certificate_revoked",
-            "The certificate that this watch was armed or renewed with was revoked; somebody must stand for it anew.",
+            "The certificate that this watch was armed or renewed with was revoked, or is not known; somebody must \
+             stand for it anew.",
         ));
     }
     let why = format!("watch {}: {}", watch.name, watch.reason);
@@ -319,3 +332,6 @@ async fn raise_all(node: &Arc<Node>, watch: &Watch, answer: &DeskAnswer) -> Rais
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,8 +142,10 @@ impl Sender {
         let acknowledged = opened.acknowledged;
         if self.acknowledged.is_none() {
             self.next = acknowledged.saturating_add(1);
-            // Where it did not count positions, each batch but the last was full.
-            self.there = opened.positions.unwrap_or(acknowledged.saturating_mul(self.batch_size));
+            // Where it did not count positions, each batch but the last was full: that one is sent again rather
+            // than left out.
+            let full = acknowledged.saturating_sub(1).saturating_mul(self.batch_size);
+            self.there = opened.positions.unwrap_or(full);
         }
         self.acknowledged = Some(acknowledged);
         while let Some((_, batch)) = self.unacknowledged.pop_front_if(|(sequence, _)| *sequence <= acknowledged) {

@@ -223,7 +223,7 @@ fn incomplete(told: &Told<'_>, shifts: &Shifts) -> Vec<String> {
     if partly > 0 {
         sentences.push(format!(
             "{partly} places were not told whole in every {}: what was kept back there counts as 0, and z is the \
-             smallest that it can be.",
+             smaller of both, with nothing and with the most of it.",
             told.asked.period.name()
         ));
     }

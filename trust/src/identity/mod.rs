@@ -276,11 +276,14 @@ impl Identity {
     }
 
     /// Whether what a peer [showed](PeerIdentity::shown) when it was let in has been revoked since. A certificate that
-    /// has expired in the meantime is looked at as of its end: its party has another one by now.
+    /// has expired in the meantime is looked at as of its end: its party has another one by now. What cannot be read
+    /// counts as revoked.
     pub fn is_revoked(&self, shown: &[String]) -> bool {
         let chain: Vec<CertificateDer<'_>> =
             shown.iter().filter_map(|text| STANDARD.decode(text).ok()).map(CertificateDer::from).collect();
-        let Some((leaf, intermediates)) = chain.split_first() else { return false };
+        let Some((leaf, intermediates)) = chain.split_first().filter(|_| chain.len() == shown.len()) else {
+            return true;
+        };
         let ends_s = Leaf::read(leaf).map_or(i64::MAX, |leaf| leaf.not_after_s);
         let at_s = ends_s.min(self.clock.now_ms() / 1_000);
         let at = UnixTime::since_unix_epoch(Duration::from_secs(at_s.try_into().unwrap_or_default()));

@@ -1,24 +1,27 @@
 //! What a standing question wants of one part, whenever it is asked. A watch asks the same again and again; an owner
-//! that counts each asking of it would soon answer it no more, though it learns nothing new of the same records.
+//! that counts each asking of it would soon answer it no more. What the owner says of a subject is the same each time,
+//! as long as its records are; which subjects it says something of depends on the other parts, which it cannot read:
+//! so a budget bounds how often it believes that a question stands.
 
 use prost::Message;
 use sallyport_proto::common::v1 as pb;
 use sha2::{Digest, Sha256};
 
-use super::{Header, OpenedIndicator, OpenedQuestion, Window};
+use super::{COUNTS, Header, OpenedIndicator, OpenedQuestion, Window};
 use crate::policy::attribute;
 
 /// A window that ends so near to its asking moves with it, in milliseconds.
 const NOW_MS: i64 = 60_000;
 /// To this the width of such a window is rounded, in milliseconds.
-const WIDTH_STEP_MS: i64 = 3_600_000;
+const WIDTH_STEP_MS: i64 = 60_000;
 
 impl OpenedQuestion {
     /// Equal for two askings of a standing question: the same person asks the same of the same part, over the same
-    /// window or the same days up to now. `None` for a question that does not stand, and for a list of subjects.
+    /// window or the same days up to now. `None` for a question that does not stand, for a list of subjects, and for
+    /// counts, which no watch asks.
     pub fn gist(&self, index: usize) -> Option<[u8; 32]> {
         let header = &self.header;
-        if !header.standing || header.is_lookup() {
+        if !header.standing || header.is_lookup() || header.subject == COUNTS {
             return None;
         }
         let mut part = self.indicators.get(&index)?.clone();
@@ -31,7 +34,8 @@ impl OpenedQuestion {
         let asker = header.asker.get(attribute::FEDERATION_ID).map_or("", String::as_str);
         let texts = [asker, &header.home_agency, &header.purpose, &header.case_number, &header.subject];
         let part = pb::QuestionPart::from(&part).encode_to_vec();
-        let bounds = [told(header, header.window), told(header, window), header.minimum_datasets.to_string()];
+        let bounds =
+            [told(header, header.window), told(header, window), format!("{} {}", header.minimum_datasets, header.top)];
         let texts = texts.into_iter().map(str::as_bytes).chain(bounds.iter().map(String::as_bytes));
         for field in texts.chain([part.as_slice()]) {
             digest.update((field.len() as u64).to_be_bytes());
@@ -122,8 +126,11 @@ mod tests {
         let mut other = first.clone();
         other.header.asker.clear();
         assert_ne!(other.gist(0), Some(gist));
-        let mut other = first;
+        let mut other = first.clone();
         other.header.minimum_datasets = 3;
         assert_ne!(other.gist(0), Some(gist));
+        let mut counts = first;
+        counts.header.subject = COUNTS.to_owned();
+        assert_eq!(counts.gist(0), None);
     }
 }
