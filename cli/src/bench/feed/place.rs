@@ -47,6 +47,14 @@ column = "departed"
 name = "truck"
 column = "truck"
 type = "device"
+[[dataset.attribute]]
+name = "destination"
+column = "destination"
+type = "text"
+[[dataset.attribute]]
+name = "diverted"
+column = "diverted"
+type = "boolean"
 "#;
 
 /// Running parties.
@@ -118,9 +126,9 @@ fn member(agency: &str, people: &[(&str, &str)], data: &str, policies: &Path) ->
 }
 
 fn write_movements(path: &PathBuf, exits: u32) -> Result<(), Failure> {
-    let mut text = String::from("truck,departed\n");
+    let mut text = String::from("truck,destination,departed,diverted\n");
     for number in 1..=exits {
-        let _ = writeln!(text, "{},{}", exit_name(number), chrono::Utc::now().date_naive());
+        let _ = writeln!(text, "{},3801,{},false", exit_name(number), chrono::Utc::now().date_naive());
     }
     fs::write(path, text).map_err(|error| Failure::machine("inbond.csv cannot be written", &error))
 }
