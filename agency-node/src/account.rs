@@ -43,7 +43,7 @@ pub(crate) fn asking(question: &OpenedQuestion, index: usize) -> Asking<'_> {
 /// What counts once in budgets: a question, however many of the node's data sets it asks; and each part of a question
 /// of counts, which can be taken from each other.
 pub(crate) fn charged(question: &OpenedQuestion, index: usize) -> QuestionId {
-    if question.header.subject != COUNTS {
+    if !question.header.is_of_counts() {
         return question.id;
     }
     let mut digest = Sha256::new_with_prefix("sallyport counts part v1");

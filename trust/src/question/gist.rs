@@ -7,7 +7,7 @@ use prost::Message;
 use sallyport_proto::common::v1 as pb;
 use sha2::{Digest, Sha256};
 
-use super::{COUNTS, Header, OpenedIndicator, OpenedQuestion, Window};
+use super::{Header, OpenedIndicator, OpenedQuestion, Window};
 use crate::policy::attribute;
 
 /// A window that ends so near to its asking moves with it, in milliseconds.
@@ -21,7 +21,7 @@ impl OpenedQuestion {
     /// counts, which no watch asks.
     pub fn gist(&self, index: usize) -> Option<[u8; 32]> {
         let header = &self.header;
-        if !header.standing || header.is_lookup() || header.subject == COUNTS {
+        if !header.standing || header.is_lookup() || header.is_of_counts() {
             return None;
         }
         let mut part = self.indicators.get(&index)?.clone();
@@ -61,7 +61,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::question::{Indicator, Measure, QuestionId};
+    use crate::question::{COUNTS, Indicator, Measure, QuestionId};
 
     const DAY_MS: i64 = 86_400_000;
 
