@@ -215,6 +215,7 @@ fn whoever_may_not_is_refused(federation: &Federation, found: &Found, id: &str) 
     let confirm = ["confirm-exception", id, "informant", "--note", "I know him"];
     refused(&lead(federation, &confirm, "hsi-analyst"), 3, "exception_not_yours");
     refused(&lead(federation, &["assign", id, "--to", "nobody"], "hsi-analyst"), 2, "person_unknown");
+    refused(&lead(federation, &["assign", id, "--to", "clerk"], "hsi-analyst"), 3, "assignee_may_not_pursue");
     refused(&lead(federation, &["note", id, " "], "hsi-analyst"), 2, "lead_text");
 }
 

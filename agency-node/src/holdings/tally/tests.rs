@@ -6,7 +6,10 @@ use arrow::{
 };
 use datafusion::prelude::SessionContext;
 use sallyport_shift::{Period, period::midnight_ms};
-use sallyport_trust::error::Refusal;
+use sallyport_trust::{
+    error::Refusal,
+    question::{Operator, Value},
+};
 
 use super::*;
 
@@ -106,6 +109,20 @@ async fn only_what_the_owner_declares_is_counted_by() {
     assert_eq!(refused("", "port").await, "counts_undeclared");
     assert_eq!(refused(COUNTS, "value").await, "counts_undeclared");
     assert_eq!(refused(COUNTS, "nothing").await, "counts_undeclared");
+}
+
+/// Who could ask for rows of five and more would be told of fewer than are told.
+#[test]
+fn what_a_row_counts_is_no_filter() {
+    let dataset: Dataset = toml::from_str(&format!("{DATASET}{COUNTS}")).unwrap();
+    let tally = Tally { place: "port".to_owned(), period: Period::Week };
+    let refused = |attribute: &str, values: Vec<Value>| {
+        let filter = [Comparison { attribute: attribute.to_owned(), operator: Operator::AtLeast, values }];
+        let wanted = Counting { tally: &tally, window: Window::default(), filter: &filter };
+        declared(&dataset, &wanted).map(drop).map_err(|error| Refusal::from(error).reason)
+    };
+    assert_eq!(refused("value", vec![Value::Integer(5)]), Err("counts_filter".to_owned()));
+    assert_eq!(refused("port", vec![Value::Text("3310".to_owned())]), Ok(()));
 }
 
 #[tokio::test]
